@@ -1,0 +1,66 @@
+"""Names and dtypes of the frames that pass between rooms; every function that takes or gives one names it.
+
+ROWS        the file as it was read: `row` and one String column per original column, `c0`, `c1`, …
+RECIPIENTS  the same rows judged: `row`, `valid`, `email`, `phone` and one `item:<name>` per data item
+PROBLEMS    long: one line per problem of a row, ordered by row, then by rule
+MESSAGES    what became of each message: one line per recipient and channel
+STATUSES    the four columns that are added to the operator's own file, one line per row
+
+`row` is always the number that the operator sees in the spreadsheet; the header is usually 1.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+ROW = "row"
+ITEM_PREFIX = "item:"
+
+RECIPIENTS_FIXED = {
+    ROW: pl.UInt32,
+    "valid": pl.Boolean,
+    "email": pl.String,
+    "phone": pl.String,
+}
+"""RECIPIENTS without its items; `email` and `phone` are null where nothing will be sent."""
+
+PROBLEMS = {
+    ROW: pl.UInt32,
+    "item": pl.String,
+    "code": pl.String,
+    "message": pl.String,
+    "severity": pl.String,
+}
+"""`item` is null for a problem of the whole row; `severity` is `error` or `warning`."""
+
+MESSAGES = {
+    ROW: pl.UInt32,
+    "channel": pl.String,
+    "state": pl.String,
+    "detail": pl.String,
+    "sent_at": pl.String,
+}
+"""`sent_at` is ISO 8601 in UTC, null until a provider has accepted the message."""
+
+STATUSES = {
+    ROW: pl.UInt32,
+    "Sending Status": pl.String,
+    "Status Detail": pl.String,
+    "Channel": pl.String,
+    "Sent At": pl.String,
+}
+
+
+def column(index: int) -> str:
+    """The name in ROWS of the original column `index`, counted from 0."""
+    return f"c{index}"
+
+
+def item_column(name: str) -> str:
+    """The name in RECIPIENTS of the data item `name`."""
+    return ITEM_PREFIX + name
+
+
+def rows_schema(width: int) -> dict[str, type[pl.DataType]]:
+    """The schema of ROWS for a file of `width` columns."""
+    return {ROW: pl.UInt32, **{column(index): pl.String for index in range(width)}}

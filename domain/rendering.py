@@ -1,0 +1,70 @@
+"""From a process's texts and a recipient's values to what that recipient reads."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from domain.processes import LINK, PLACEHOLDER, EmailOutput
+
+Values = Mapping[str, str]
+_BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+
+
+def fill(text: str, values: Values) -> str:
+    """`text` with every placeholder replaced; a missing value is an empty text."""
+    return PLACEHOLDER.sub(lambda match: values.get(match[1], ""), text)
+
+
+def one_line(value: str) -> str:
+    """`value` fit for a header: no line breaks or control characters."""
+    return _BREAKS.sub(" ", value).strip()
+
+
+Form = Callable[[str], str]
+# The same value stands differently in a subject, a plain and an HTML part; SendGrid replaces text blindly.
+_FORMS: Mapping[str, Form] = {"s": one_line, "t": str, "h": html.escape}
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """An email with tags in place of personal values, and how to fill the tags for one person."""
+
+    subject: str
+    text: str
+    html: str | None
+    tags: Mapping[str, tuple[str, Form]]
+
+    def substitutions(self, values: Values) -> dict[str, str]:
+        """Each tag's replacement for one person."""
+        return {tag: form(values.get(name, "")) for tag, (name, form) in self.tags.items()}
+
+
+def tagged(output: EmailOutput, *, mark: str) -> Email:
+    """Put tags where the placeholders stand.
+
+    Args:
+        output: what the process sends.
+        mark: letters and digits that occur in no text and no value, so that replacing a tag
+            can never touch anything else; a batch's random id does.
+    """
+    tags: dict[str, tuple[str, Form]] = {}
+
+    def put(text: str, form: str) -> str:
+        def tag(match: re.Match[str]) -> str:
+            name = f"-{mark}.{form}.{match[1]}-"
+            tags[name] = (match[1], _FORMS[form])
+            return name
+
+        return PLACEHOLDER.sub(tag, text)
+
+    subject, text = put(output.subject, "s"), put(output.text, "t")
+    body = None if output.html is None else put(output.html, "h")
+    return Email(one_line(subject), text, body, tags)
+
+
+def personal(values: Values, *, link: str) -> dict[str, str]:
+    """A recipient's values, with the link among them."""
+    return {**values, LINK: link}

@@ -1,0 +1,222 @@
+"""Batches: creating, finding, deciding, and the only place that moves one between phases."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import Session, col, func, or_, select
+
+from domain.errors import NotAllowed, NotFound
+from domain.states import AT_REST, REJECTABLE, Phase, Status, before_phase
+from models.tables import Batch, Decision, ProcessVersion
+
+ARCHIVED = "Archived"
+SORTS = {
+    "name": func.lower(Batch.name),
+    "created": col(Batch.created_at),
+    "process": func.lower(ProcessVersion.name),
+    "sender": func.lower(Batch.sender),
+    "status": col(Batch.status),
+}
+
+
+def add(session: Session, batch: Batch) -> Batch:
+    """Write a new batch and give it its id."""
+    session.add(batch)
+    session.flush()
+    return batch
+
+
+def by_id(session: Session, batch_id: int) -> Batch:
+    """The batch.
+
+    Raises:
+        NotFound: no batch has that id.
+    """
+    batch = session.get(Batch, batch_id)
+    if batch is None:
+        raise NotFound(f"There is no batch {batch_id}. See which there are: bulk-sender batch list")
+    return batch
+
+
+def id_of(batch: Batch) -> int:
+    """The id of a batch that was written."""
+    if batch.id is None:
+        message = "the batch was not written yet"
+        raise ValueError(message)
+    return batch.id
+
+
+def matching(
+    session: Session, *, statuses: Collection[str], search: str = "", sort: str = "created"
+) -> list[tuple[Batch, ProcessVersion]]:
+    """Batches with one of `statuses` (`ARCHIVED` among them or not) whose name holds `search`, in any case.
+
+    An archived batch is found by `ARCHIVED` alone, whatever was decided about it.
+    """
+    shown = (col(Batch.status).in_(list(statuses)) & col(Batch.archived_at).is_(None)) | (
+        col(Batch.archived_at).is_not(None) & (ARCHIVED in statuses)
+    )
+    query = select(Batch, ProcessVersion).join(ProcessVersion).where(shown)
+    if search:
+        escaped = search.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        query = query.where(func.lower(Batch.name).like(f"%{escaped}%", escape="\\"))
+    newest_first = sort == "created"
+    order = SORTS[sort]
+    query = query.order_by(order.desc() if newest_first else order, col(Batch.id).desc())
+    return list(session.exec(query).all())
+
+
+def in_phases(session: Session, phases: Collection[Phase]) -> list[Batch]:
+    """Batches that stand in one of `phases`, oldest first."""
+    return list(session.exec(select(Batch).where(col(Batch.phase).in_(list(phases))).order_by(col(Batch.id))).all())
+
+
+def advance(session: Session, batch_id: int, to: Phase, *, now: datetime, **changes: Any) -> bool:  # noqa: ANN401  columns of any type
+    """Move a batch to `to` if the table of phases allows it from where it stands; one statement, safe to race.
+
+    Args:
+        session: a writing transaction.
+        batch_id: the batch.
+        to: the phase to enter.
+        now: the time to record.
+        changes: columns to write in the same statement.
+
+    Returns:
+        True for the one caller that moved it, False for everyone else.
+    """
+    moved = session.execute(
+        update(Batch)
+        .where(col(Batch.id) == batch_id, col(Batch.phase).in_(before_phase(to)))
+        .values(phase=to.value, phase_at=now, **changes)
+    )
+    session.expire_all()
+    return bool(moved.rowcount == 1)  # type: ignore[attr-defined]  an UPDATE's result has a row count
+
+
+def note(session: Session, batch_id: int, **changes: Any) -> None:  # noqa: ANN401  columns of any type
+    """Write facts about a batch that are no state."""
+    session.execute(update(Batch).where(col(Batch.id) == batch_id).values(**changes))
+    session.expire_all()
+
+
+def approve(session: Session, batch_id: int, *, by: str, comment: str, via: str, now: datetime, link_print: str) -> None:
+    """Decide that a checked batch may be sent; doing it again changes nothing.
+
+    Raises:
+        NotAllowed: it was rejected, is still being checked, could not be used, or has nobody to write to.
+    """
+    batch = by_id(session, batch_id)
+    if batch.status == Status.APPROVED:
+        return
+    if batch.status == Status.ADMIN_REJECTION:
+        raise NotAllowed(f"Batch {batch_id} was rejected; a rejection is final. Create the batch again to send it.")
+    if batch.phase == Phase.FAILED:
+        raise NotAllowed(f"Batch {batch_id} cannot be approved: {batch.reason}")
+    if batch.phase == Phase.CHECKING:
+        raise NotAllowed(f"Batch {batch_id} is still being checked. Wait for it: bulk-sender batch wait {batch_id} --until waiting")
+    if batch.valid == 0:
+        raise NotAllowed(f"Batch {batch_id} has no row that can be sent. Correct the file and create the batch again.")
+    _decide(session, batch, Status.APPROVED, values={"link_print": link_print}, phases={Phase.WAITING})
+    _record(session, batch, act="approve", by=by, comment=comment, via=via, now=now)
+
+
+def reject(session: Session, batch_id: int, *, by: str, comment: str, via: str, now: datetime) -> None:
+    """Stop what has not left yet, before or during the send; doing it again changes nothing.
+
+    Raises:
+        NotAllowed: nothing is left to stop.
+    """
+    batch = by_id(session, batch_id)
+    if batch.status == Status.ADMIN_REJECTION:
+        return
+    if batch.phase == Phase.CHECKING:
+        raise NotAllowed(f"Batch {batch_id} is still being checked. Wait for it: bulk-sender batch wait {batch_id} --until waiting")
+    if batch.phase not in REJECTABLE:
+        raise NotAllowed(f"Batch {batch_id} is {batch.phase}; nothing is left to stop.")
+    _decide(
+        session,
+        batch,
+        Status.ADMIN_REJECTION,
+        values={"phase": Phase.STOPPED.value, "phase_at": now, "reason": None},
+        phases=REJECTABLE,
+    )
+    _record(session, batch, act="reject", by=by, comment=comment, via=via, now=now)
+
+
+def _decide(
+    session: Session, batch: Batch, status: Status, *, values: dict[str, Any], phases: Collection[Phase]
+) -> None:
+    decided = session.execute(
+        update(Batch)
+        .where(col(Batch.id) == batch.id, col(Batch.status) == batch.status, col(Batch.phase).in_(phases))
+        .values(status=status.value, **values)
+    )
+    if decided.rowcount != 1:  # type: ignore[attr-defined]  an UPDATE's result has a row count
+        raise NotAllowed(f"Batch {batch.id} changed in this moment. Look at it and decide again: bulk-sender batch show {batch.id}")
+    session.expire_all()
+
+
+def archive(session: Session, batch_id: int, *, by: str, comment: str, via: str, now: datetime) -> None:
+    """Hide a batch from the list; doing it again changes nothing.
+
+    Raises:
+        NotAllowed: it is being checked or sent.
+    """
+    batch = by_id(session, batch_id)
+    if batch.archived_at is not None:
+        return
+    hidden = session.execute(
+        update(Batch)
+        .where(col(Batch.id) == batch_id, col(Batch.archived_at).is_(None), col(Batch.phase).in_(AT_REST))
+        .where(or_(col(Batch.phase) != Phase.WAITING, col(Batch.status) != Status.APPROVED))
+        .values(archived_at=now)
+    )
+    session.expire_all()
+    if hidden.rowcount != 1:  # type: ignore[attr-defined]  an UPDATE's result has a row count
+        phase = by_id(session, batch_id).phase
+        doing = Phase.SENDING if phase == Phase.WAITING else phase
+        raise NotAllowed(f"Batch {batch_id} is {doing}; archive it when it is done, or reject it first.")
+    _record(session, batch, act="archive", by=by, comment=comment, via=via, now=now)
+
+
+def resume(session: Session, batch_id: int, *, by: str, comment: str, via: str, now: datetime) -> None:
+    """Let a halted batch go on with what is pending.
+
+    Raises:
+        NotAllowed: it is not halted.
+    """
+    batch = by_id(session, batch_id)
+    paused = session.execute(
+        update(Batch)
+        .where(col(Batch.id) == batch_id, col(Batch.phase) == Phase.PAUSED)
+        .values(phase=Phase.SENDING.value, phase_at=now, reason=None)
+    )
+    session.expire_all()
+    if paused.rowcount != 1:  # type: ignore[attr-defined]  an UPDATE's result has a row count
+        raise NotAllowed(f"Batch {batch_id} is {by_id(session, batch_id).phase}, not paused; there is nothing to resume.")
+    _record(session, batch, act="resume", by=by, comment=comment, via=via, now=now)
+
+
+def decisions(session: Session, batch_id: int) -> list[Decision]:
+    """What people decided about a batch, in order."""
+    return list(session.exec(select(Decision).where(Decision.batch_id == batch_id).order_by(col(Decision.id))).all())
+
+
+def _record(session: Session, batch: Batch, *, act: str, by: str, comment: str, via: str, now: datetime) -> None:
+    session.add(
+        Decision(
+            batch_id=id_of(batch),
+            act=act,
+            by=by,
+            comment=comment,
+            via=via,
+            at=now,
+            file_sha256=batch.file_sha256,
+            process_version_id=batch.process_version_id,
+        )
+    )
+    session.flush()

@@ -1,0 +1,107 @@
+"""Recipients and their messages: who is in a batch and what became of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+from sqlalchemy import delete, text
+from sqlmodel import Session, col
+
+from domain.states import MessageState
+from models.bulk import insert
+from models.tables import Batch, Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How the recipients of a batch stand; valid = sent + failed + pending + in_doubt + unresolved."""
+
+    rows: int
+    valid: int
+    invalid: int
+    sent: int
+    failed: int
+    pending: int
+    in_doubt: int
+    unresolved: int
+
+
+def replace_all(session: Session, batch_id: int, recipients: pl.DataFrame) -> None:
+    """Write the judged recipients of a batch in place of any that an earlier try wrote.
+
+    Args:
+        session: a writing transaction.
+        batch_id: the batch.
+        recipients: RECIPIENTS frame.
+    """
+    session.execute(delete(Recipient).where(col(Recipient.batch_id) == batch_id))
+    rows = recipients.select(
+        pl.lit(batch_id).alias("batch_id"), pl.col("row").cast(pl.Int64), "valid", "email", "phone"
+    )
+    insert(session, "recipient", rows)
+
+
+# A recipient with one accepted message is sent, whatever became of the other channel; else the
+# worst thing that a person may have to look at names it. Few messages are exceptions, and their
+# partial index holds just those, so this costs the same for a thousand and for a million rows.
+_EXCEPTIONS = text(
+    """
+    SELECT worst, count(*) FROM (
+        SELECT m.row, max(CASE m.state WHEN 'in_doubt' THEN 3 WHEN 'unresolved' THEN 2 ELSE 1 END) AS worst
+        FROM message m JOIN recipient r ON r.batch_id = m.batch_id AND r.row = m.row
+        WHERE m.batch_id = :batch_id AND m.state IN ('failed', 'in_doubt', 'unresolved') AND r.sent_at IS NULL
+          AND NOT EXISTS (
+            SELECT 1 FROM message o WHERE o.batch_id = m.batch_id AND o.row = m.row AND o.state = 'pending'
+              AND m.state = 'failed')
+        GROUP BY m.row) AS exceptions
+    GROUP BY worst
+    """
+)
+
+
+def counts(session: Session, batch: Batch) -> Counts:
+    """How the recipients stand at this moment."""
+    found = {int(worst): int(number) for worst, number in session.execute(_EXCEPTIONS, {"batch_id": batch.id})}
+    in_doubt, unresolved, failed = found.get(3, 0), found.get(2, 0), found.get(1, 0)
+    return Counts(
+        rows=batch.row_count,
+        valid=batch.valid,
+        invalid=batch.invalid,
+        sent=batch.sent,
+        failed=failed,
+        pending=batch.valid - batch.sent - failed - in_doubt - unresolved,
+        in_doubt=in_doubt,
+        unresolved=unresolved,
+    )
+
+
+_UTC_SECONDS = {
+    "sqlite": "strftime('%Y-%m-%dT%H:%M:%SZ', sent_at)",
+    "postgresql": """to_char(sent_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""",
+}
+
+
+def messages(session: Session, batch_id: int, *, stopped: bool) -> pl.DataFrame:
+    """Every message of a batch as the result file needs it, in order of sending.
+
+    Args:
+        session: a transaction.
+        batch_id: the batch.
+        stopped: whether what is still pending will never be sent.
+
+    Returns:
+        `row, channel, state, detail, sent_at`; `sent_at` in ISO 8601, UTC.
+    """
+    sent_at = _UTC_SECONDS[session.connection().dialect.name]
+    query = f"""SELECT row, channel, state, detail, {sent_at} FROM message
+        WHERE batch_id = :batch_id ORDER BY request, position"""  # noqa: S608  a constant of ours
+    frame = pl.DataFrame(
+        [tuple(row) for row in session.execute(text(query), {"batch_id": batch_id})],
+        schema={"row": pl.UInt32, "channel": pl.String, "state": pl.String, "detail": pl.String, "sent_at": pl.String},
+        orient="row",
+    )
+    if not stopped:
+        return frame
+    pending = pl.col("state") == MessageState.PENDING.value
+    return frame.with_columns(state=pl.when(pending).then(pl.lit("stopped")).otherwise("state"))

@@ -1,0 +1,364 @@
+"""The request ledger: what will be sent, what was tried, what came of it.
+
+The protocol of one request: `claim` commits the intent under a token and a lease
+before the first byte leaves; the answer is recorded by the holder of that token alone.
+An intent whose lease ran out belongs to nobody who can say what happened: it is in doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+from sqlalchemy import bindparam, exists, text, update
+from sqlmodel import Session, col, func, select
+
+from domain.states import MESSAGE_OF_REQUEST, MessageState, Phase, RequestState, Status, before_request
+from models import batches
+from models.bulk import insert
+from models.tables import Batch, Message, Recipient, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is to be recorded of one request.
+
+    Attributes:
+        number: the request.
+        state: what it becomes: `NEW` to be made again, or one that ends this attempt.
+        detail: for people; never holds an address, a name or a text.
+        not_before: with `NEW`, when it may be made again.
+    """
+
+    number: int
+    state: RequestState
+    provider_id: str | None = None
+    http_status: int | None = None
+    code: str | None = None
+    detail: str | None = None
+    not_before: datetime | None = None
+
+
+def write_plan(session: Session, batch_id: int, messages: pl.DataFrame, *, now: datetime) -> bool:
+    """Write every request and message of an approved batch and let sending begin.
+
+    Args:
+        session: a writing transaction; all is written or nothing.
+        batch_id: the batch.
+        messages: what `domain.splitting.split` gives.
+        now: the time to record.
+
+    Returns:
+        True for the one caller that wrote it; False where the batch is not approved or is past waiting.
+    """
+    if batches.by_id(session, batch_id).status != Status.APPROVED:
+        return False
+    if not batches.advance(session, batch_id, Phase.SENDING, now=now) or has_plan(session, batch_id):
+        return False
+    requests = messages.group_by("request", maintain_order=True).agg(
+        pl.col("chunk").first(), pl.col("channel").first(), pl.len().cast(pl.Int64).alias("size")
+    )
+    insert(
+        session,
+        "request",
+        requests.select(
+            pl.lit(batch_id).alias("batch_id"),
+            pl.col("request").alias("number"),
+            "chunk",
+            "channel",
+            "size",
+            pl.lit(RequestState.NEW.value).alias("state"),
+            pl.lit(0).alias("attempt"),
+        ),
+    )
+    insert(
+        session,
+        "message",
+        messages.select(
+            pl.lit(batch_id).alias("batch_id"),
+            "request",
+            "position",
+            "row",
+            "channel",
+            pl.lit(MessageState.PENDING.value).alias("state"),
+        ),
+    )
+    batches.note(session, batch_id, request_count=requests.height)
+    return True
+
+
+def has_plan(session: Session, batch_id: int) -> bool:
+    """Whether the batch's requests were written."""
+    return session.exec(select(Request.number).where(Request.batch_id == batch_id).limit(1)).first() is not None
+
+
+def chunks(session: Session, batch_id: int) -> list[int]:
+    """The numbers of the chunks that still hold a request to be made, in order of sending."""
+    query = (
+        select(Request.chunk)
+        .where(Request.batch_id == batch_id, col(Request.state).in_([RequestState.NEW, RequestState.INTENT]))
+        .distinct()
+        .order_by(Request.chunk)
+    )
+    return list(session.exec(query).all())
+
+
+def due(session: Session, batch_id: int, chunk: int, *, limit: int, now: datetime) -> list[Request]:
+    """Requests of a chunk that may be made now, in order."""
+    query = (
+        select(Request)
+        .where(
+            Request.batch_id == batch_id,
+            Request.chunk == chunk,
+            Request.state == RequestState.NEW,
+            col(Request.not_before).is_(None) | (col(Request.not_before) <= now),
+        )
+        .order_by(col(Request.number))
+        .limit(limit)
+    )
+    return list(session.exec(query).all())
+
+
+def waiting_until(session: Session, batch_id: int, chunk: int) -> datetime | None:
+    """When the next request of a chunk that a provider put off may be made; None if none waits."""
+    query = select(func.min(Request.not_before)).where(
+        Request.batch_id == batch_id, Request.chunk == chunk, Request.state == RequestState.NEW
+    )
+    return session.exec(query).one()
+
+
+def rows_of(session: Session, batch_id: int, numbers: Collection[int]) -> dict[int, list[int]]:
+    """The recipients' rows in each request, by position."""
+    query = (
+        select(Message.request, Message.row)
+        .where(Message.batch_id == batch_id, col(Message.request).in_(numbers))
+        .order_by(col(Message.request), col(Message.position))
+    )
+    found: dict[int, list[int]] = {number: [] for number in numbers}
+    for number, row in session.exec(query):
+        found[number].append(row)
+    return found
+
+
+def claim(
+    session: Session,
+    batch_id: int,
+    contents: Mapping[int, str],
+    *,
+    token: str,
+    lease_until: datetime,
+    now: datetime,
+) -> set[int]:
+    """Commit the intent to make some requests, where the batch may still be sent.
+
+    Args:
+        session: a writing transaction; it must be committed before the first byte leaves.
+        batch_id: the batch.
+        contents: request number → SHA-256 of the bytes that will leave.
+        token: unique to this call; needed to record the answers.
+        lease_until: after this time nobody may send under this claim.
+        now: the time to record.
+
+    Returns:
+        The requests that are now the caller's. None where the batch was stopped or paused; not
+        those that another worker has, nor those whose bytes differ from an earlier attempt.
+    """
+    may_send = exists().where(
+        col(Batch.id) == batch_id, col(Batch.phase) == Phase.SENDING, col(Batch.status) == Status.APPROVED
+    )
+    statement = (
+        update(Request)
+        .where(
+            col(Request.batch_id) == batch_id,
+            col(Request.number) == bindparam("request_number"),
+            col(Request.state).in_(before_request(RequestState.INTENT)),
+            col(Request.content_sha256).is_(None) | (col(Request.content_sha256) == bindparam("digest")),
+            may_send,
+        )
+        .values(
+            state=RequestState.INTENT.value,
+            attempt=Request.attempt + 1,
+            claim=token,
+            lease_until=lease_until,
+            asked_at=now,
+            content_sha256=bindparam("digest"),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    session.connection().execute(
+        statement, [{"request_number": number, "digest": digest} for number, digest in contents.items()]
+    )
+    return set(session.exec(select(Request.number).where(Request.claim == token)).all())
+
+
+def record(session: Session, batch_id: int, answers: Sequence[Answer], *, token_of: Mapping[int, str], now: datetime) -> set[int]:
+    """Record answers, and what they mean for the members and for the batch's count of sent.
+
+    Args:
+        session: a writing transaction.
+        batch_id: the batch.
+        answers: one a request.
+        token_of: request number → the token it was claimed under.
+        now: the time to record.
+
+    Returns:
+        The requests that were recorded; an answer is left out if the request is no longer the
+        caller's, but for an acceptance, which settles a doubt whoever raised it.
+    """
+    recorded = {answer.number for answer in answers if _record_one(session, batch_id, answer, token_of, now)}
+    for state, message_state in MESSAGE_OF_REQUEST.items():
+        group = [answer for answer in answers if answer.state is state and answer.number in recorded]
+        _record_members(session, batch_id, group, state=message_state, now=now)
+    accepted = [a.number for a in answers if a.state is RequestState.ACCEPTED and a.number in recorded]
+    _count_sent(session, batch_id, accepted, now=now)
+    return recorded
+
+
+def _record_one(session: Session, batch_id: int, answer: Answer, token_of: Mapping[int, str], now: datetime) -> bool:
+    changed = session.execute(
+        update(Request)
+        .where(
+            col(Request.batch_id) == batch_id,
+            col(Request.number) == answer.number,
+            col(Request.claim) == token_of[answer.number],
+            col(Request.state).in_(before_request(answer.state)),
+        )
+        .values(
+            state=answer.state.value,
+            answered_at=now,
+            provider_id=answer.provider_id,
+            http_status=answer.http_status,
+            code=answer.code,
+            detail=answer.detail,
+            not_before=answer.not_before,
+            **({"claim": None, "lease_until": None} if answer.state is RequestState.NEW else {}),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return bool(changed.rowcount == 1)  # type: ignore[attr-defined]  an UPDATE's result has a row count
+
+
+def _record_members(
+    session: Session, batch_id: int, answers: Sequence[Answer], *, state: MessageState, now: datetime
+) -> None:
+    if not answers:
+        return
+    session.connection().execute(
+        update(Message)
+        .where(col(Message.batch_id) == batch_id, col(Message.request) == bindparam("request_number"))
+        .values(
+            state=state.value,
+            detail=bindparam("why"),
+            sent_at=now if state is MessageState.ACCEPTED else None,
+        )
+        .execution_options(synchronize_session=False),
+        [{"request_number": answer.number, "why": answer.detail} for answer in answers],
+    )
+
+
+def _count_sent(session: Session, batch_id: int, numbers: Sequence[int], *, now: datetime) -> None:
+    """Raise the batch's X by the recipients who had no accepted link before; once each, however often this runs."""
+    if not numbers:
+        return
+    members = select(Message.row).where(Message.batch_id == batch_id, col(Message.request).in_(numbers))
+    first = session.execute(
+        update(Recipient)
+        .where(col(Recipient.batch_id) == batch_id, col(Recipient.row).in_(members), col(Recipient.sent_at).is_(None))
+        .values(sent_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    newly: int = first.rowcount  # type: ignore[attr-defined]  an UPDATE's result has a row count
+    session.execute(update(Batch).where(col(Batch.id) == batch_id).values(sent=Batch.sent + newly))
+    session.expire_all()
+
+
+def replace(
+    session: Session, batch_id: int, number: int, *, groups: Sequence[Sequence[int]], refused: Mapping[int, str], token: str, answer: Answer, now: datetime
+) -> bool:
+    """Let new requests carry the members of one that the provider refused as a whole.
+
+    Args:
+        session: a writing transaction.
+        batch_id: the batch.
+        number: the refused request.
+        groups: positions in it; each group becomes a request of the same chunk.
+        refused: position → why, for members that no new request carries.
+        token: the token it was claimed under.
+        answer: what to record of the refused request; its state must be `REPLACED`.
+        now: the time to record.
+
+    Returns:
+        False, with nothing changed, if the request is no longer the caller's.
+    """
+    if not _record_one(session, batch_id, answer, {number: token}, now):
+        return False
+    parent = session.get_one(Request, (batch_id, number))
+    first = session.execute(
+        update(Batch)
+        .where(col(Batch.id) == batch_id)
+        .values(request_count=Batch.request_count + len(groups))
+        .returning(col(Batch.request_count))
+    ).scalar_one() - len(groups)
+    for child, positions in enumerate(groups, start=first):
+        session.add(
+            Request(
+                batch_id=batch_id, number=child, chunk=parent.chunk, channel=parent.channel, size=len(positions), parent=number
+            )
+        )
+        session.flush()
+        session.connection().execute(
+            _MOVE,
+            [
+                {"batch_id": batch_id, "old": number, "old_position": old, "new": child, "new_position": new}
+                for new, old in enumerate(positions)
+            ],
+        )
+    for position, why in refused.items():
+        session.execute(
+            update(Message)
+            .where(col(Message.batch_id) == batch_id, col(Message.request) == number, col(Message.position) == position)
+            .values(state=MessageState.FAILED.value, detail=why)
+        )
+    session.expire_all()
+    return True
+
+
+_MOVE = text(
+    "UPDATE message SET request = :new, position = :new_position "
+    "WHERE batch_id = :batch_id AND request = :old AND position = :old_position"
+)
+
+
+def doubt_expired(session: Session, batch_id: int, *, now: datetime) -> int:
+    """Put every intent whose lease ran out in doubt: its worker died between the intent and the answer.
+
+    Returns:
+        How many there were.
+    """
+    expired = session.exec(
+        select(Request).where(
+            Request.batch_id == batch_id, Request.state == RequestState.INTENT, col(Request.lease_until) < now
+        )
+    ).all()
+    token_of = {request.number: request.claim or "" for request in expired}
+    answers = [
+        Answer(number, RequestState.IN_DOUBT, code="worker_lost", detail="The sender stopped before the provider's answer was recorded.")
+        for number in token_of
+    ]
+    return len(record(session, batch_id, answers, token_of=token_of, now=now))
+
+
+def last_lease(session: Session, batch_id: int) -> datetime | None:
+    """When the last lease of an unanswered intent ends; None if nothing is under way."""
+    query = select(func.max(Request.lease_until)).where(
+        Request.batch_id == batch_id, Request.state == RequestState.INTENT
+    )
+    return session.exec(query).one()
+
+
+def by_state(session: Session, batch_id: int) -> dict[RequestState, int]:
+    """How many requests of a batch stand in each state."""
+    query = select(Request.state, func.count()).where(Request.batch_id == batch_id).group_by(Request.state)
+    return {RequestState(state): number for state, number in session.exec(query)}

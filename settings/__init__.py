@@ -1,0 +1,191 @@
+"""The environment, read once at the edge, as one frozen object; nothing else reads variables."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.errors import SettingsProblem
+
+PREFIX = "BULK_SENDER_"
+SANDBOX_SENDGRID_KEY = "SG.sandbox"
+SANDBOX_TWILIO_SID = "AC" + "0" * 32
+SANDBOX_TWILIO_TOKEN = "sandbox"  # noqa: S105  the sandbox's published token, no secret
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """All that can be set, by variables with the prefix `BULK_SENDER_` or in a `.env` file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    home: Path = Path(".bulk-sender")
+    """Data folder: databases, uploaded and result files, logs."""
+    database_url: str | None = None
+    """Our database; default: SQLite in the data folder. `postgresql://…` for production."""
+    storage_url: str | None = None
+    """Where files are kept, any fsspec address; default: the data folder."""
+    public_url: str | None = None
+    """Base of links and webhooks as recipients reach it; default: the web port on this machine."""
+    secret_key: SecretStr | None = None
+    """Makes and reads links; default: made once and kept in the data folder."""
+    sendgrid_api_key: SecretStr | None = None
+    """Without it, email goes to the sandbox."""
+    sendgrid_host: str | None = None
+    """Base address of SendGrid's API; default: `https://api.sendgrid.com`."""
+    sendgrid_webhook_public_key: str | None = None
+    """Verifies SendGrid's signed receipts."""
+    twilio_account_sid: str | None = None
+    """Without it, SMS go to the sandbox."""
+    twilio_auth_token: SecretStr | None = None
+    """Belongs to the account."""
+    twilio_host: str | None = None
+    """Base address of Twilio's API; default: `https://api.twilio.com`."""
+    host: str = "127.0.0.1"
+    """The address on which `up` listens."""
+    web_port: Port = 4280
+    """Web screen and links."""
+    prefect_port: Port = 4200
+    """Prefect's server and UI."""
+    sandbox_port: Port = 4290
+    """The sandbox's outbox and its providers' APIs."""
+    email_connections: Annotated[int, Field(ge=1, le=64)] = 4
+    """Email requests that one chunk has under way at once."""
+    sms_connections: Annotated[int, Field(ge=1, le=500)] = 50
+    """SMS requests that one chunk has under way at once."""
+    email_chunks_at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    """Limit `bulk-sender-email` when it is first made; change it later in the Prefect UI."""
+    sms_per_second: Annotated[int, Field(ge=1)] = 1000
+    """Limit `bulk-sender-sms` when it is first made; change it later in the Prefect UI."""
+    request_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 30.0
+    """How long a provider may take to answer."""
+    upload_megabytes: Annotated[int, Field(ge=1)] = 100
+    """Largest recipient file."""
+
+    @property
+    def database(self) -> str:
+        """Our database as SQLAlchemy addresses it."""
+        if self.database_url is None:
+            return f"sqlite:///{self.home.resolve() / 'bulk-sender.db'}"
+        url = self.database_url
+        for short in ("postgresql://", "postgres://"):
+            if url.startswith(short):
+                return "postgresql+psycopg://" + url.removeprefix(short)
+        return url
+
+    @property
+    def storage(self) -> str:
+        """Base address of kept files."""
+        return self.storage_url or str(self.home.resolve() / "files")
+
+    @property
+    def links_base(self) -> str:
+        """What every link begins with."""
+        return (self.public_url or f"http://127.0.0.1:{self.web_port}").rstrip("/")
+
+    @property
+    def prefect_url(self) -> str:
+        """Prefect's API: the one the environment names, else the one that `up` starts."""
+        return os.environ.get("PREFECT_API_URL") or f"http://127.0.0.1:{self.prefect_port}/api"
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where the sandbox answers."""
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @property
+    def email_is_real(self) -> bool:
+        """Whether email goes to a provider and not to the sandbox."""
+        return self.sendgrid_api_key is not None
+
+    @property
+    def sms_is_real(self) -> bool:
+        """Whether SMS go to a provider and not to the sandbox."""
+        return self.twilio_account_sid is not None
+
+    @property
+    def needs_sandbox(self) -> bool:
+        """Whether any channel goes to the sandbox."""
+        return not (self.email_is_real and self.sms_is_real)
+
+    @cached_property
+    def secret(self) -> bytes:
+        """The secret behind the links; made at first use and kept in the data folder if none is set."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value().encode()
+        path = self.home / "secret.key"
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass
+        except OSError as fault:
+            raise SettingsProblem(f"{path} cannot be written ({fault.strerror}). Set {PREFIX}HOME to a folder that can.") from fault
+        return path.read_bytes().strip()
+
+
+def load(home: Path | None = None) -> Settings:
+    """Read and judge the environment.
+
+    Args:
+        home: takes the place of `BULK_SENDER_HOME`.
+
+    Raises:
+        SettingsProblem: a value is not usable, or half a set of credentials is given.
+    """
+    try:
+        settings = Settings() if home is None else Settings(home=home)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise SettingsProblem(f"{name} is not usable: {first['msg']}. Correct it in the environment or in .env.") from fault
+    for complaint in _complaints(settings):
+        raise SettingsProblem(complaint)
+    return settings
+
+
+def _complaints(settings: Settings) -> list[str]:
+    """What would start half right, in the order in which to mend it."""
+    found = []
+    sets = {
+        "TWILIO_ACCOUNT_SID": settings.twilio_account_sid,
+        "TWILIO_AUTH_TOKEN": settings.twilio_auth_token,
+        "SENDGRID_API_KEY": settings.sendgrid_api_key,
+        "SENDGRID_HOST": settings.sendgrid_host,
+        "TWILIO_HOST": settings.twilio_host,
+    }
+    for given, needed in (
+        ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"),
+        ("TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID"),
+        ("SENDGRID_HOST", "SENDGRID_API_KEY"),
+        ("TWILIO_HOST", "TWILIO_ACCOUNT_SID"),
+    ):
+        if sets[given] and not sets[needed]:
+            found.append(f"{PREFIX}{given} is set, but {PREFIX}{needed} is missing. Set both, or neither for the sandbox.")
+    for name in ("public_url", "sendgrid_host", "twilio_host"):
+        value = getattr(settings, name)
+        if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            found.append(f"{PREFIX}{name.upper()} is {value!r}; it must begin with http:// or https://.")
+    if settings.secret_key is not None and len(settings.secret_key.get_secret_value()) < 32:  # noqa: PLR2004  256 bits as text
+        found.append(f"{PREFIX}SECRET_KEY is shorter than 32 characters. Make one with: openssl rand -base64 36")
+    if settings.public_url is None and _leaves_the_machine(settings):
+        found.append(f"{PREFIX}PUBLIC_URL is missing: links sent to real people would point at this machine. Set it to the address that they can reach.")
+    return found
+
+
+def _leaves_the_machine(settings: Settings) -> bool:
+    """Whether any message could reach a real person."""
+    email = settings.email_is_real and urlsplit(settings.sendgrid_host or "https://api").hostname not in _LOOPBACK
+    sms = settings.sms_is_real and urlsplit(settings.twilio_host or "https://api").hostname not in _LOOPBACK
+    return email or sms
