@@ -22,7 +22,8 @@ class Columns:
     """Where each data item stands in the file.
 
     Attributes:
-        of_item: data item name -> index of its column, in the order of the definition; items without a column are left out.
+        of_item: data item name -> index of its column, in the order of the definition; an item without a
+            column is left out.
         extra: header texts of the columns that are no data item, in file order; kept, never used.
     """
 

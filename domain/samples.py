@@ -27,7 +27,7 @@ def title(name: str) -> str:
     return " ".join(word for word in WORD_END.split(name) if word).capitalize()
 
 
-def _sample(item: DataItem, *, region: str) -> str:
+def _sample(item: DataItem, *, region: str) -> str:  # noqa: PLR0911 - one return a type
     match item.type:
         case ItemType.TEXT:
             return f"Sample {title(item.name)}"

@@ -17,17 +17,17 @@ from email_validator import EmailNotValidError, validate_email
 
 from domain.processes import DataItem, ItemType, ProcessDefinition
 
-TRUE_WORDS = ("true", "yes", "y", "1", "on", "ja", "j", "wahr", "oui", "o", "vrai", "si", "sí", "sì", "sim", "כן", "نعم")
+TRUE_WORDS = ("true", "yes", "y", "1", "on", "ja", "j", "wahr", "oui", "vrai", "si", "sí", "sì", "sim", "כן", "نعم")
 FALSE_WORDS = ("false", "no", "n", "0", "off", "nein", "falsch", "non", "faux", "nee", "não", "nao", "לא", "لا")
 ISO_DAY = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T]00:00:00)?$"
 NUMBER = r"^([+-]?)0*([0-9]*)(?:\.([0-9]*?)0*)?$"
 DIGIT = r"[0-9]"
 FIRST_YEAR, LAST_YEAR = 1000, 9999
 SPOILT_PHONE = re.compile(r"\+?[0-9]{6,}\.0+|[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
-"""A phone number that a spreadsheet made `447400123456.0` or `4.47E+11`: dropping the point gives somebody else's number."""
+"""What a spreadsheet made of a phone number, `447400123456.0` or `4.47E+11`: without the point it is another's."""
 
 
-def understand(given: pl.DataFrame, item: DataItem, *, definition: ProcessDefinition) -> pl.Series:
+def understand(given: pl.DataFrame, item: DataItem, *, definition: ProcessDefinition) -> pl.Series:  # noqa: PLR0911
     """The canonical spelling of each cell of one item.
 
     Args:
@@ -69,7 +69,7 @@ def day(cell: pl.Expr, *, pattern: str | None) -> pl.Expr:
 
 
 def number(cell: pl.Expr) -> pl.Expr:
-    """A decimal with a point, without needless zeros; `1,5` and `4.47E+11` are not understood, both would be guesses."""
+    """A decimal with a point, without needless zeros; `1,5` and `4.47E+11` are not understood: guesses."""
     parts = cell.str.extract_groups(NUMBER)
     sign, whole, rest = (parts.struct.field(name) for name in "123")
     whole = pl.when(whole == "").then(pl.lit("0")).otherwise(whole)

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, func, or_, select
 
 from domain.errors import NotAllowed, NotFound
 from domain.states import AT_REST, REJECTABLE, Phase, Status, before_phase
+from models import processes
 from models.tables import Batch, Decision, ProcessVersion
 
 ARCHIVED = "Archived"
@@ -118,6 +119,12 @@ def approve(session: Session, batch_id: int, *, by: str, comment: str, via: str,
         raise NotAllowed(f"Batch {batch_id} cannot be approved: {batch.reason}")
     if batch.phase == Phase.CHECKING:
         raise NotAllowed(f"Batch {batch_id} is still being checked. Wait for it: bulk-sender batch wait {batch_id} --until waiting")
+    definition = processes.definition_of(processes.version_by_id(session, batch.process_version_id))
+    if definition.start.email is None and definition.start.sms is None:
+        raise NotAllowed(
+            f"The workflow of {definition.name} has no email or SMS output on its start phase, so no link can be sent. "
+            "Add one, deploy the process and create the batch again."
+        )
     if batch.valid == 0:
         raise NotAllowed(f"Batch {batch_id} has no row that can be sent. Correct the file and create the batch again.")
     _decide(session, batch, Status.APPROVED, values={"link_print": link_print}, phases={Phase.WAITING})

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
-from sqlalchemy import bindparam, exists, text, update
+from sqlalchemy import ColumnElement, bindparam, exists, or_, text, update
 from sqlmodel import Session, col, func, select
 
 from domain.states import MESSAGE_OF_REQUEST, MessageState, Phase, RequestState, Status, before_request
@@ -121,12 +121,59 @@ def due(session: Session, batch_id: int, chunk: int, *, limit: int, now: datetim
     return list(session.exec(query).all())
 
 
-def waiting_until(session: Session, batch_id: int, chunk: int) -> datetime | None:
-    """When the next request of a chunk that a provider put off may be made; None if none waits."""
-    query = select(func.min(Request.not_before)).where(
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Who is in the open requests of a chunk, and on which channel."""
+
+    channel: str
+    rows: frozenset[int]
+
+
+def members(session: Session, batch_id: int, chunk: int) -> Members | None:
+    """The people of a chunk's requests that are not answered for good; None if there are none."""
+    query = (
+        select(Request.channel, Message.row)
+        .join(Message, (col(Message.batch_id) == Request.batch_id) & (col(Message.request) == Request.number))
+        .where(
+            Request.batch_id == batch_id,
+            Request.chunk == chunk,
+            col(Request.state).in_([RequestState.NEW, RequestState.INTENT]),
+        )
+    )
+    found = session.exec(query).all()
+    if not found:
+        return None
+    return Members(found[0][0], frozenset(row for _, row in found))
+
+
+def open_until(session: Session, batch_id: int, chunk: int) -> datetime | None:
+    """The next moment at which an open request of a chunk may have to be looked at; None if none is open.
+
+    That is when a provider's waiting time ends, or when the lease of another worker does.
+    """
+    query = select(func.min(func.coalesce(Request.lease_until, Request.not_before, Request.asked_at))).where(
+        Request.batch_id == batch_id,
+        Request.chunk == chunk,
+        col(Request.state).in_([RequestState.NEW, RequestState.INTENT]),
+    )
+    until = session.exec(query).one()
+    if until is not None:
+        return until
+    still_open = select(Request.number).where(
         Request.batch_id == batch_id, Request.chunk == chunk, Request.state == RequestState.NEW
     )
-    return session.exec(query).one()
+    return datetime.min.replace(tzinfo=UTC) if session.exec(still_open.limit(1)).first() is not None else None
+
+
+def changed_content(session: Session, batch_id: int, digests: Mapping[int, str]) -> list[int]:
+    """The requests that were tried before with other bytes than these."""
+    query = select(Request.number, Request.content_sha256).where(
+        Request.batch_id == batch_id,
+        col(Request.number).in_(digests),
+        col(Request.content_sha256).is_not(None),
+        Request.state == RequestState.NEW,
+    )
+    return [number for number, digest in session.exec(query) if digest != digests[number]]
 
 
 def rows_of(session: Session, batch_id: int, numbers: Collection[int]) -> dict[int, list[int]]:
@@ -173,7 +220,7 @@ def claim(
         .where(
             col(Request.batch_id) == batch_id,
             col(Request.number) == bindparam("request_number"),
-            col(Request.state).in_(before_request(RequestState.INTENT)),
+            _stands_in(RequestState.INTENT),
             col(Request.content_sha256).is_(None) | (col(Request.content_sha256) == bindparam("digest")),
             may_send,
         )
@@ -216,6 +263,11 @@ def record(session: Session, batch_id: int, answers: Sequence[Answer], *, token_
     return recorded
 
 
+def _stands_in(to: RequestState) -> ColumnElement[bool]:
+    """Whether a request may enter `to`; written out, as prepared statements take no lists."""
+    return or_(*(col(Request.state) == state for state in sorted(before_request(to))))
+
+
 def _record_one(session: Session, batch_id: int, answer: Answer, token_of: Mapping[int, str], now: datetime) -> bool:
     changed = session.execute(
         update(Request)
@@ -223,7 +275,7 @@ def _record_one(session: Session, batch_id: int, answer: Answer, token_of: Mappi
             col(Request.batch_id) == batch_id,
             col(Request.number) == answer.number,
             col(Request.claim) == token_of[answer.number],
-            col(Request.state).in_(before_request(answer.state)),
+            _stands_in(answer.state),
         )
         .values(
             state=answer.state.value,
@@ -348,14 +400,6 @@ def doubt_expired(session: Session, batch_id: int, *, now: datetime) -> int:
         for number in token_of
     ]
     return len(record(session, batch_id, answers, token_of=token_of, now=now))
-
-
-def last_lease(session: Session, batch_id: int) -> datetime | None:
-    """When the last lease of an unanswered intent ends; None if nothing is under way."""
-    query = select(func.max(Request.lease_until)).where(
-        Request.batch_id == batch_id, Request.state == RequestState.INTENT
-    )
-    return session.exec(query).one()
 
 
 def by_state(session: Session, batch_id: int) -> dict[RequestState, int]:

@@ -96,7 +96,7 @@ class Batch(SQLModel, table=True):
     """Where the judged recipients are kept as Parquet, once they were judged."""
     problems_key: str | None = None
     result_key: str | None = None
-    layout: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
+    layout: str | None = Field(default=None, sa_column=Column(Text))
     """How the file was written, to write the result the same way."""
     link_print: str | None = None
     """Fingerprint of the secret and address behind the links, frozen at approval."""

@@ -96,3 +96,4 @@ class Answer:
     body: bytes = b""
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_accepted: bool = False

@@ -26,8 +26,21 @@ _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*
 _DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?:[A-Za-z]{2,63}|[Xx][Nn]--[A-Za-z0-9-]{1,59})"
 _ADDRESS = re.compile(rf"(?=.{{1,64}}@){_LOCAL}@{_DOMAIN}")
 
-EmailObject = TypedDict("EmailObject", {"email": str, "name": str}, total=False)
-Content = TypedDict("Content", {"type": str, "value": str}, total=False)
+
+class EmailObject(TypedDict, total=False):
+    """An address, with the name a mail program shows."""
+
+    email: str
+    name: str
+
+
+class Content(TypedDict, total=False):
+    """One part of an email."""
+
+    type: str
+    value: str
+
+
 Personalization = TypedDict(
     "Personalization",
     {
@@ -118,7 +131,9 @@ def _refuse(message: str, path: str) -> Refusal:
 def _counts(body: Body, _now: float) -> Iterator[Refusal]:
     blocks = body.get("personalizations", [])
     if not blocks:
-        yield _refuse("The personalizations field is required and must have at least one personalization.", "personalizations")
+        yield _refuse(
+            "The personalizations field is required and must have at least one personalization.", "personalizations"
+        )
     if len(blocks) > MAX_PERSONALIZATIONS:
         yield _refuse(
             f"The personalization block is limited to {MAX_PERSONALIZATIONS} personalizations per API request. "
@@ -126,7 +141,10 @@ def _counts(body: Body, _now: float) -> Iterator[Refusal]:
             "requests and resending your request.",
             "personalizations",
         )
-    elif sum(len(block.get("to", [])) + len(block.get("cc", [])) + len(block.get("bcc", [])) for block in blocks) > MAX_RECIPIENTS:
+    elif (
+        sum(len(block.get("to", [])) + len(block.get("cc", [])) + len(block.get("bcc", [])) for block in blocks)
+        > MAX_RECIPIENTS
+    ):
         yield _refuse(
             f"There is a limit of {MAX_RECIPIENTS} total recipients (to + cc + bcc) per request.", "personalizations"
         )

@@ -45,7 +45,7 @@ PERSONALIZATION = Obj(
         "send_at": "integer",
     },
 )
-ATTACHMENT = Obj({name: "string" for name in ("content", "type", "filename", "disposition", "content_id")})
+ATTACHMENT = Obj(dict.fromkeys(("content", "type", "filename", "disposition", "content_id"), "string"))
 MAIL_SETTINGS = Obj({"sandbox_mode": Obj({"enable": "boolean"}, is_open=True)}, is_open=True)
 BODY = Obj(
     {

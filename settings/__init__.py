@@ -57,13 +57,15 @@ class Settings(BaseSettings):
     """Web screen and links."""
     prefect_port: Port = 4200
     """Prefect's server and UI."""
+    prefect_api_url: str | None = None
+    """API of a Prefect server of your own, such as `http://prefect:4200/api`; then `up` starts none."""
     sandbox_port: Port = 4290
     """The sandbox's outbox and its providers' APIs."""
     email_connections: Annotated[int, Field(ge=1, le=64)] = 4
     """Email requests that one chunk has under way at once."""
     sms_connections: Annotated[int, Field(ge=1, le=500)] = 50
     """SMS requests that one chunk has under way at once."""
-    email_chunks_at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    email_requests_per_second: Annotated[int, Field(ge=1)] = 50
     """Limit `bulk-sender-email` when it is first made; change it later in the Prefect UI."""
     sms_per_second: Annotated[int, Field(ge=1)] = 1000
     """Limit `bulk-sender-sms` when it is first made; change it later in the Prefect UI."""
@@ -95,8 +97,8 @@ class Settings(BaseSettings):
 
     @property
     def prefect_url(self) -> str:
-        """Prefect's API: the one the environment names, else the one that `up` starts."""
-        return os.environ.get("PREFECT_API_URL") or f"http://127.0.0.1:{self.prefect_port}/api"
+        """Prefect's API: the one that is set, else the one that `up` starts."""
+        return self.prefect_api_url or f"http://127.0.0.1:{self.prefect_port}/api"
 
     @property
     def sandbox_url(self) -> str:
@@ -118,6 +120,16 @@ class Settings(BaseSettings):
         """Whether any channel goes to the sandbox."""
         return not (self.email_is_real and self.sms_is_real)
 
+    def as_environment(self) -> dict[str, str]:
+        """These settings as variables, for a process that must see the same ones."""
+        found = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if value is not None:
+                plain = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+                found[PREFIX + name.upper()] = str(self.home.resolve()) if name == "home" else plain
+        return found
+
     @cached_property
     def secret(self) -> bytes:
         """The secret behind the links; made at first use and kept in the data folder if none is set."""
@@ -135,17 +147,17 @@ class Settings(BaseSettings):
         return path.read_bytes().strip()
 
 
-def load(home: Path | None = None) -> Settings:
+def load(**instead: object) -> Settings:
     """Read and judge the environment.
 
     Args:
-        home: takes the place of `BULK_SENDER_HOME`.
+        instead: values that take the place of the environment's, None for what is to be unset.
 
     Raises:
         SettingsProblem: a value is not usable, or half a set of credentials is given.
     """
     try:
-        settings = Settings() if home is None else Settings(home=home)
+        settings = Settings(**instead)  # type: ignore[arg-type]  judged by the class itself
     except ValidationError as fault:
         first = fault.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
@@ -173,7 +185,7 @@ def _complaints(settings: Settings) -> list[str]:
     ):
         if sets[given] and not sets[needed]:
             found.append(f"{PREFIX}{given} is set, but {PREFIX}{needed} is missing. Set both, or neither for the sandbox.")
-    for name in ("public_url", "sendgrid_host", "twilio_host"):
+    for name in ("public_url", "sendgrid_host", "twilio_host", "prefect_api_url"):
         value = getattr(settings, name)
         if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
             found.append(f"{PREFIX}{name.upper()} is {value!r}; it must begin with http:// or https://.")

@@ -50,7 +50,7 @@ def upgrade() -> None:
     sa.Column('recipients_key', sa.String(), nullable=True),
     sa.Column('problems_key', sa.String(), nullable=True),
     sa.Column('result_key', sa.String(), nullable=True),
-    sa.Column('layout', sa.JSON(), nullable=True),
+    sa.Column('layout', sa.Text(), nullable=True),
     sa.Column('link_print', sa.String(), nullable=True),
     sa.Column('row_count', sa.Integer(), nullable=False),
     sa.Column('valid', sa.Integer(), nullable=False),

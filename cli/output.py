@@ -1,0 +1,44 @@
+"""Printing: tables and sentences for people, JSON for programs, colours only on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+_WIDE = 160
+
+
+def console() -> Console:
+    """Standard output; wide enough for a table where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def show_json(content: Any) -> None:  # noqa: ANN401  whatever JSON can hold
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
+    """A table; texts are shown as they are, whatever signs they hold."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    console().print(table)
+
+
+def say(text: str) -> None:
+    """A sentence for people."""
+    console().print(escape(text))
+
+
+def complain(text: str) -> None:
+    """A sentence on standard error."""
+    sys.stderr.write(text.rstrip() + "\n")

@@ -1,0 +1,161 @@
+"""What people do with a batch, the same from every place they do it: create, approve, reject, archive, resume."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployments.prefect_api import PrefectApi
+from domain.errors import BulkSenderError, NotAllowed, NotFound
+from domain.links import fingerprint
+from domain.states import Phase, Status
+from models import batches, processes
+from models.tables import Batch
+from tasks.ingest import keep_rows, limits, read_for
+from tasks.surroundings import Surroundings, now
+
+_RESUME_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who acts, and from where."""
+
+    email: str
+    via: str
+
+
+def create(around: Surroundings, path: Path, *, process_key: str, sender: str, name: str | None) -> int:
+    """Make a batch of a file and start its run; nothing is left behind if any of it fails.
+
+    Args:
+        around: settings, database, storage.
+        path: the recipient file.
+        process_key: a live process.
+        sender: the Sender Email.
+        name: what to call the batch; the file's name without its ending if None.
+
+    Returns:
+        The batch's id.
+    """
+    api = PrefectApi(around.settings.prefect_url)
+    with around.database.read() as session:
+        version = processes.live(session, process_key)
+        version_id, definition = version.id, processes.definition_of(version)
+    if not path.is_file():
+        raise NotFound(f"There is no file {path}. Check the path.")
+    api.require()
+    table = read_for(definition, path, file_name=path.name, limits=limits(around))
+    uid = uuid.uuid4().hex
+    try:
+        upload_key = around.storage.put(f"batches/{uid}/upload{path.suffix.lower()[:10]}", path)
+        rows_key = keep_rows(around, uid, table)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        batch = Batch(
+            uid=uid,
+            process_version_id=version_id or 0,
+            name=(name or path.stem).strip()[:200] or path.stem,
+            sender=sender,
+            created_at=now(),
+            phase_at=now(),
+            file_name=path.name,
+            file_sha256=digest,
+            file_bytes=path.stat().st_size,
+            upload_key=upload_key,
+            rows_key=rows_key,
+            layout=table.layout.to_json(),
+            row_count=table.rows.height,
+        )
+        with around.database.write() as session:
+            batch_id = batches.id_of(batches.add(session, batch))
+            # Inside the transaction: a run that cannot be started leaves no batch.
+            run_id = api.start(batch_id=batch_id, name=batch.name, tags=_tags(batch_id, process_key))
+            batches.note(session, batch_id, flow_run_id=run_id)
+    except BaseException:
+        around.storage.remove(f"batches/{uid}")
+        raise
+    return batch_id
+
+
+def _tags(batch_id: int, process_key: str) -> list[str]:
+    return ["bulk-sender", f"batch:{batch_id}", f"process:{process_key}", f"status:{Status.PENDING_APPROVAL}"]
+
+
+def approve(around: Surroundings, batch_id: int, *, who: Person, comment: str) -> None:
+    """Decide that a batch is sent, and let its run go on."""
+    api = PrefectApi(around.settings.prefect_url)
+    print_of_links = fingerprint(around.settings.secret, public_url=around.settings.links_base)
+    with around.database.read() as session:
+        batches.by_id(session, batch_id)
+    api.require()
+    with around.database.write() as session:
+        batches.approve(
+            session, batch_id, by=who.email, comment=comment, via=who.via, now=now(), link_print=print_of_links
+        )
+    let_go_on(around, api, batch_id, who=who, comment=comment)
+
+
+def reject(around: Surroundings, batch_id: int, *, who: Person, comment: str) -> None:
+    """Stop what has not left. It holds from the moment the ledger has it, whether Prefect answers or not."""
+    with around.database.write() as session:
+        waiting = batches.by_id(session, batch_id).phase == Phase.WAITING
+        batches.reject(session, batch_id, by=who.email, comment=comment, via=who.via, now=now())
+    if waiting:
+        try:
+            let_go_on(around, PrefectApi(around.settings.prefect_url), batch_id, who=who, comment=comment)
+        except BulkSenderError:
+            return  # its run is ended at the next start; nothing of it can be sent
+
+
+def archive(around: Surroundings, batch_id: int, *, who: Person, comment: str) -> None:
+    """Hide a batch from the list."""
+    with around.database.write() as session:
+        batches.archive(session, batch_id, by=who.email, comment=comment, via=who.via, now=now())
+
+
+def resume(around: Surroundings, batch_id: int, *, who: Person, comment: str) -> None:
+    """Let a halted batch go on, in a new run."""
+    api = PrefectApi(around.settings.prefect_url)
+    api.require()
+    with around.database.write() as session:
+        batches.resume(session, batch_id, by=who.email, comment=comment, via=who.via, now=now())
+    start_again(around, api, batch_id)
+
+
+def let_go_on(around: Surroundings, api: PrefectApi, batch_id: int, *, who: Person, comment: str) -> None:
+    """Wake the run of a batch that was decided; a run that is gone is replaced by a new one."""
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        run_id, decision = batch.flow_run_id, "Approve" if batch.status == Status.APPROVED else "Reject"
+    answers = {"decision": decision, "email": who.email, "comment": comment}
+    if run_id is not None and api.resume(run_id, answers, wait_seconds=_RESUME_SECONDS):
+        return
+    with around.database.read() as session:
+        went_on = batches.by_id(session, batch_id).phase not in {Phase.WAITING, Phase.STOPPED}
+    if not went_on:
+        start_again(around, api, batch_id)
+
+
+def start_again(around: Surroundings, api: PrefectApi, batch_id: int) -> None:
+    """Start a new run for a batch that is not done; the ledger keeps it from doing anything twice."""
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        version = processes.version_by_id(session, batch.process_version_id)
+        name, key = batch.name, version.key
+    run_id = api.start(batch_id=batch_id, name=name, tags=_tags(batch_id, key))
+    with around.database.write() as session:
+        batches.note(session, batch_id, flow_run_id=run_id)
+
+
+def email_of(value: str, what: str) -> str:
+    """`value` if it can be an email address.
+
+    Raises:
+        NotAllowed: it cannot.
+    """
+    if "@" not in value.strip("@") or any(sign.isspace() for sign in value):
+        raise NotAllowed(f"{what} {value!r} is not an email address. Give one such as name@company.example.")
+    return value

@@ -1,0 +1,6 @@
+"""Names that Prefect's server knows us by."""
+
+from __future__ import annotations
+
+POOL = "bulk-sender"
+DEPLOYMENT = "send-batch/send-batch"

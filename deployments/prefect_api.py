@@ -1,0 +1,104 @@
+"""The few calls that people's acts make to Prefect's server, over its REST API: importing Prefect would take seconds."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from deployments.names import DEPLOYMENT
+from domain.errors import ServiceMissing
+
+_TIMEOUT_SECONDS = 15.0
+_POLL_SECONDS = 0.2
+
+
+class PrefectApi:
+    """A Prefect server. Every call raises ServiceMissing where it does not answer."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare; connects at the first call."""
+        user, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
+        self._url = url
+        self._http = httpx.Client(
+            base_url=url.rstrip("/") + "/",
+            timeout=_TIMEOUT_SECONDS,
+            auth=(user, password) if user else None,
+            trust_env=False,
+        )
+
+    def require(self) -> None:
+        """Make sure that the server answers and that the flow is deployed there."""
+        self._deployment()
+
+    def start(self, *, batch_id: int, name: str, tags: list[str]) -> str:
+        """Start the run of a batch; gives the run's id."""
+        run = self._call(
+            "POST",
+            f"deployments/{self._deployment()}/create_flow_run",
+            {"name": name, "tags": tags, "parameters": {"batch_id": batch_id}},
+        )
+        return str(run["id"])
+
+    def resume(self, run_id: str, answers: dict[str, str], *, wait_seconds: float) -> bool:
+        """Resume a suspended run with the answers to its form.
+
+        A run that is about to suspend refuses for a moment, so this tries until it is accepted.
+
+        Returns:
+            False if the run was never found suspended: it ended, or it went on by itself.
+        """
+        deadline = time.monotonic() + wait_seconds
+        while time.monotonic() < deadline:
+            state = self.state(run_id)
+            if state in {"COMPLETED", "FAILED", "CANCELLED", "CRASHED", "MISSING"}:
+                return False
+            if state == "PAUSED":
+                answer = self._call("POST", f"flow_runs/{run_id}/resume", {"run_input": answers})
+                if answer.get("status") == "ACCEPT":
+                    return True
+            time.sleep(_POLL_SECONDS)
+        return False
+
+    def state(self, run_id: str) -> str:
+        """The type of a run's state; `MISSING` if the server does not know the run."""
+        found = self._call("GET", f"flow_runs/{run_id}", None, missing={"state": {"type": "MISSING"}})
+        return str((found.get("state") or {}).get("type") or "PENDING")
+
+    def cancel(self, run_id: str) -> None:
+        """Ask a run to end."""
+        self._call("POST", f"flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}}, missing={})
+
+    def _deployment(self) -> str:
+        found = self._call("GET", f"deployments/name/{DEPLOYMENT}", None, missing={})
+        if not found:
+            raise ServiceMissing(
+                f"Prefect's server at {self._where} has no deployment {DEPLOYMENT}. Start everything with: bulk-sender up"
+            )
+        return str(found["id"])
+
+    @property
+    def _where(self) -> str:
+        parts = urlsplit(self._url)
+        return f"{parts.scheme}://{parts.hostname}:{parts.port}" if parts.port else f"{parts.scheme}://{parts.hostname}"
+
+    def _call(
+        self, method: str, path: str, body: dict[str, Any] | None, *, missing: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        try:
+            answer = self._http.request(method, path, json=body)
+        except httpx.HTTPError as fault:
+            raise ServiceMissing(
+                f"Prefect's server at {self._where} does not answer. Start it with: bulk-sender up"
+            ) from fault
+        if answer.status_code == httpx.codes.NOT_FOUND and missing is not None:
+            return missing
+        if answer.is_error:
+            raise ServiceMissing(
+                f"Prefect's server at {self._where} answered {answer.status_code} to {method} {path}. Look at its log, then try again."
+            )
+        found = answer.json() if answer.content else {}
+        return found if isinstance(found, dict) else {}

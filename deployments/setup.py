@@ -1,0 +1,120 @@
+"""What Prefect's server must know before a batch can run: pool, limits, accounts, deployments. Safe to run again.
+
+`python -m deployments.setup` does it for the server that PREFECT_API_URL names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from prefect import Flow
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.exceptions import ObjectNotFound
+from prefect.utilities.callables import parameter_schema
+from pydantic import SecretStr
+
+from deployments.names import POOL
+from settings import SANDBOX_SENDGRID_KEY, SANDBOX_TWILIO_SID, SANDBOX_TWILIO_TOKEN, Settings, load
+from tasks.credentials import BLOCK, SendGridAccount, TwilioAccount
+from tasks.limits import EMAIL_LIMIT, SMS_LIMIT
+
+Account = TypeVar("Account", SendGridAccount, TwilioAccount)
+PREFECT_YAML = Path(__file__).parent.parent / "prefect.yaml"
+
+
+async def set_up(settings: Settings) -> None:
+    """Bring the server to what this release needs; keeps what people changed in the Prefect UI, but for credentials that the environment sets."""
+    async with get_client() as client:
+        await _work_pool(client)
+        await _limit(client, EMAIL_LIMIT, settings.email_requests_per_second)
+        await _limit(client, SMS_LIMIT, settings.sms_per_second)
+        await _accounts(settings)
+        for deployment in yaml.safe_load(PREFECT_YAML.read_text())["deployments"]:
+            await _deploy(client, deployment)
+
+
+async def _work_pool(client: PrefectClient) -> None:
+    try:
+        await client.read_work_pool(POOL)
+    except ObjectNotFound:
+        await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+
+
+async def _limit(client: PrefectClient, name: str, per_second: int) -> None:
+    try:
+        await client.read_global_concurrency_limit_by_name(name)
+    except ObjectNotFound:
+        await client.create_global_concurrency_limit(
+            GlobalConcurrencyLimitCreate(name=name, limit=per_second, slot_decay_per_second=float(per_second))
+        )
+
+
+async def _accounts(settings: Settings) -> None:
+    """Keep each account as a block: from the environment, or the sandbox's where no credentials are set.
+
+    An account that somebody made in the Prefect UI is left alone as long as the environment names none.
+    """
+    email = SendGridAccount(api_key=SecretStr(SANDBOX_SENDGRID_KEY), host=settings.sandbox_url)
+    known_email = await _known(SendGridAccount)
+    if settings.sendgrid_api_key is not None:
+        email = SendGridAccount(
+            api_key=settings.sendgrid_api_key,
+            host=settings.sendgrid_host or SendGridAccount.model_fields["host"].default,
+            senders=known_email.senders if known_email else [],
+        )
+    if known_email is None or settings.email_is_real or _is_sandbox(known_email.api_key, SANDBOX_SENDGRID_KEY):
+        await email.save(BLOCK, overwrite=True)
+    sms = TwilioAccount(
+        account_sid=SANDBOX_TWILIO_SID, auth_token=SecretStr(SANDBOX_TWILIO_TOKEN), host=settings.sandbox_url
+    )
+    known_sms = await _known(TwilioAccount)
+    if settings.twilio_account_sid is not None and settings.twilio_auth_token is not None:
+        sms = TwilioAccount(
+            account_sid=settings.twilio_account_sid,
+            auth_token=settings.twilio_auth_token,
+            host=settings.twilio_host or TwilioAccount.model_fields["host"].default,
+            senders=known_sms.senders if known_sms else [],
+        )
+    if known_sms is None or settings.sms_is_real or _is_sandbox(known_sms.auth_token, SANDBOX_TWILIO_TOKEN):
+        await sms.save(BLOCK, overwrite=True)
+
+
+def _is_sandbox(secret: SecretStr, of_sandbox: str) -> bool:
+    return secret.get_secret_value() == of_sandbox
+
+
+async def _known(kind: type[Account]) -> Account | None:
+    try:
+        return await kind.load(BLOCK)
+    except ValueError:  # Prefect's word for a block that was never saved
+        return None
+
+
+async def _deploy(client: PrefectClient, entry: dict[str, Any]) -> None:
+    module, name = entry["entrypoint"].rsplit(".", 1)
+    flow: Flow[Any, Any] = getattr(importlib.import_module(module), name)
+    await client.create_deployment(
+        flow_id=await client.create_flow(flow),
+        name=entry["name"],
+        description=entry.get("description"),
+        entrypoint=entry["entrypoint"],
+        tags=entry.get("tags", []),
+        work_pool_name=entry["work_pool"]["name"],
+        parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
+        pull_steps=[],
+        path=".",
+    )
+
+
+def main() -> None:
+    """Set up the server that the environment names."""
+    asyncio.run(set_up(load()))
+
+
+if __name__ == "__main__":
+    main()

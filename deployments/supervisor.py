@@ -1,0 +1,236 @@
+"""Keeping the product running: Prefect's server, a worker, the web app and the sandbox as child processes.
+
+Started in order, watched, restarted when they die, and stopped in the reverse of what would lose work:
+the worker first, which ignores its first SIGTERM, and the server last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+from deployments.names import POOL
+from domain.errors import ServiceMissing, SettingsProblem
+from settings import PREFIX, SANDBOX_SENDGRID_KEY, SANDBOX_TWILIO_SID, SANDBOX_TWILIO_TOKEN, Settings
+
+_START_SECONDS = 90.0
+_POLL_SECONDS = 0.1
+_STOP_SECONDS = 5.0
+_QUICK_DEATH_SECONDS = 10.0
+_QUICK_DEATHS = 5
+
+Tell = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Child:
+    """One process that is kept running."""
+
+    name: str
+    command: list[str]
+    health: str | None = None
+    """An address that answers 200 once it is up."""
+    signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL)
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    deaths: int = field(default=0)
+
+
+class Supervisor:
+    """Starts, watches and stops the processes of one installation."""
+
+    def __init__(self, settings: Settings, *, tell: Tell) -> None:
+        """Prepare; nothing runs before `running`."""
+        self._settings = settings
+        self._tell = tell
+        self._logs = settings.home.resolve() / "logs"
+        self._children = _children(settings)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Supervisor]:
+        """Everything up and ready inside the block; all of it stopped after it, whatever happens.
+
+        Raises:
+            SettingsProblem: a port is taken.
+            ServiceMissing: a process did not come up; the message names its log.
+        """
+        self._refuse_taken_ports()
+        self._logs.mkdir(parents=True, exist_ok=True)
+        try:
+            self._start()
+            yield self
+        finally:
+            self.stop()
+
+    def watch(self, until: Callable[[], bool]) -> None:
+        """Restart whatever dies, until told to end.
+
+        Raises:
+            ServiceMissing: one process dies again and again.
+        """
+        while not until():
+            for child in self._children:
+                if child.process is not None and child.process.poll() is not None:
+                    self._revive(child)
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """Stop every process in order, with all that it started, and wait for its end."""
+        for child in reversed(self._children):
+            if child.process is not None:
+                _end(child.process, child.signals)
+                child.process = None
+
+    def _start(self) -> None:
+        *services, worker = self._children
+        for child in services:
+            self._spawn(child)
+        for child in services:
+            self._await_health(child)
+        self._set_up()
+        self._spawn(worker)
+
+    def _set_up(self) -> None:
+        log = self._logs / "setup.log"
+        with log.open("ab") as output:
+            done = subprocess.run(
+                [sys.executable, "-m", "deployments.setup"],
+                env=environment(self._settings),
+                cwd=self._settings.home,
+                stdout=output,
+                stderr=output,
+                timeout=_START_SECONDS,
+                check=False,
+            )
+        if done.returncode:
+            raise ServiceMissing(f"Prefect's server could not be set up. Its log says why: {log}")
+
+    def _spawn(self, child: Child) -> None:
+        with (self._logs / f"{child.name}.log").open("ab") as log:
+            child.process = subprocess.Popen(
+                child.command,
+                env=environment(self._settings),
+                cwd=self._settings.home,  # where no .env lies that would say otherwise
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us, who stop the others in order
+            )
+        child.started = time.monotonic()
+
+    def _await_health(self, child: Child) -> None:
+        if child.health is None:
+            return
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if child.process is not None and child.process.poll() is not None:
+                break
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(child.health, timeout=2.0, trust_env=False).is_success:
+                    return
+            time.sleep(_POLL_SECONDS)
+        raise ServiceMissing(f"{child.name} did not come up. Its log says why: {self._logs / child.name}.log")
+
+    def _revive(self, child: Child) -> None:
+        quick = time.monotonic() - child.started < _QUICK_DEATH_SECONDS
+        child.deaths = child.deaths + 1 if quick else 1
+        if child.deaths > _QUICK_DEATHS:
+            raise ServiceMissing(f"{child.name} ends as soon as it starts. Its log says why: {self._logs / child.name}.log")
+        if child.process is not None:
+            _end(child.process, (signal.SIGKILL,))
+        self._tell(f"{child.name} had ended; starting it again")
+        self._spawn(child)
+
+    def _refuse_taken_ports(self) -> None:
+        for name in _ports(self._settings):
+            port = getattr(self._settings, name)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((self._settings.host, port))
+                except OSError as fault:
+                    raise SettingsProblem(
+                        f"Port {port} is taken. Stop what uses it, or set {PREFIX}{name.upper()} to a free one."
+                    ) from fault
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment of every process of this installation, flow runs among them."""
+    home = settings.home.resolve()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "PREFECT_"))}
+    return {
+        **inherited,
+        **settings.as_environment(),
+        "PREFECT_API_URL": settings.prefect_url,
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_PROFILES_PATH": str(home / "prefect" / "profiles.toml"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_UI_API_URL": settings.prefect_url,
+        # One task run costs the server 7 ms of CPU instead of 40 when they are recorded in batches.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_WORKER_PREFETCH_SECONDS": "5",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _ports(settings: Settings) -> list[str]:
+    own_server = ["prefect_port"] if settings.prefect_api_url is None else []
+    return [*own_server, "web_port", *(["sandbox_port"] if settings.needs_sandbox else [])]
+
+
+def _children(settings: Settings) -> list[Child]:
+    """In order of start; the worker last."""
+    python, host = sys.executable, settings.host
+    prefect = [python, "-m", "prefect"]
+    children = []
+    if settings.prefect_api_url is None:
+        serve = [*prefect, "server", "start", "--host", host, "--port", str(settings.prefect_port)]
+        children.append(Child("prefect-server", serve, health=f"{settings.prefect_url}/health"))
+    if settings.needs_sandbox:
+        children.append(
+            Child(
+                "sandbox",
+                [python, "-m", "sandbox", "--host", "127.0.0.1", "--port", str(settings.sandbox_port)]
+                + ["--home", str(settings.home.resolve() / "sandbox"), "--api-key", SANDBOX_SENDGRID_KEY]
+                + ["--account-sid", SANDBOX_TWILIO_SID, "--auth-token", SANDBOX_TWILIO_TOKEN],
+                health=f"{settings.sandbox_url}/sandbox/health",
+            )
+        )
+    web = f"http://127.0.0.1:{settings.web_port}/health"
+    children.append(Child("web", [python, "-m", "console"], health=web))
+    children.append(Child("worker", [*prefect, "worker", "start", "--pool", POOL, "--type", "process"]))
+    return children
+
+
+def _end(process: subprocess.Popen[bytes], signals: tuple[signal.Signals, ...]) -> None:
+    """End a process and everything that it started, politely first."""
+    try:
+        family = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        family = []
+    for number in signals:
+        if process.poll() is not None:
+            break
+        process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+    for relative in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            relative.kill()
+    psutil.wait_procs(family, timeout=_STOP_SECONDS)

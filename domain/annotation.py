@@ -1,0 +1,96 @@
+"""What the operator reads beside each row of their own file: sent or not, why, by which channel, when."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+
+from domain.frames import ROW, STATUSES
+
+Stage = Literal["check", "send"]
+
+CHANNELS = {"email": "Email", "sms": "SMS"}
+STATES = {
+    "accepted": "Sent",
+    "in_doubt": "In doubt",
+    "unresolved": "Unresolved",
+    "pending": "Waiting",
+    "stopped": "Stopped",
+    "failed": "Not sent",
+}
+"""State of a message -> what its row says. Of several messages the first in this order speaks for the row."""
+REASONS = {
+    "failed": "not sent",
+    "in_doubt": "sent, but the provider's answer was lost; it is being looked up",
+    "unresolved": "perhaps sent; nothing could be found out about it",
+    "pending": "waiting to be sent",
+    "stopped": "not sent, because the batch was rejected before",
+}
+"""What the detail says where nothing better is known."""
+
+
+def annotate(recipients: pl.DataFrame, problems: pl.DataFrame, messages: pl.DataFrame, *, stage: Stage) -> pl.DataFrame:
+    """Put what is known of each row into words.
+
+    Args:
+        recipients: RECIPIENTS, n rows.
+        problems: PROBLEMS of these rows.
+        messages: MESSAGES, at most one per recipient and channel; a valid row without any is waiting. Not read
+            at the stage `check`.
+        stage: `check` before anything may be sent (Ready, Problem), `send` from the approval on.
+
+    Returns:
+        STATUSES, the same n rows in the same order; no text begins like a formula.
+    """
+    known = _of_rows(recipients, problems)
+    if stage == "check":
+        status = pl.when("valid").then(pl.lit("Ready")).otherwise(pl.lit("Problem"))
+        nothing = pl.lit(None, pl.String)
+        return _statuses(known, status=status, detail=pl.col("problems"), channel=nothing, sent_at=nothing)
+    known = known.join(_of_messages(messages), on=ROW, how="left", maintain_order="left")
+    ranked = pl.col("rank").replace_strict(dict(enumerate(STATES.values())), default=None, return_dtype=pl.String)
+    unsent = pl.when("valid").then(pl.lit("Waiting")).otherwise(pl.lit("Not sent"))
+    detail = pl.concat_str("problems", "details", separator=" ", ignore_nulls=True)
+    return _statuses(
+        known, status=pl.coalesce(ranked, unsent), detail=detail, channel=pl.col("channels"), sent_at=pl.col("sent_at")
+    )
+
+
+def _of_rows(recipients: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
+    """`row`, `valid` and the sentences of its problems."""
+    said = problems.group_by(ROW, maintain_order=True).agg(pl.col("message").str.join(" ").alias("problems"))
+    return recipients.select(ROW, "valid").join(said, on=ROW, how="left", maintain_order="left")
+
+
+def _of_messages(messages: pl.DataFrame) -> pl.DataFrame:
+    """One line a row: `rank` of its best state, `details`, `channels` that were accepted, first `sent_at`."""
+    channel = pl.col("channel").replace_strict(CHANNELS, default=pl.col("channel"))
+    why = pl.coalesce("detail", pl.col("state").replace_strict(REASONS, default=None, return_dtype=pl.String))
+    accepted = pl.col("state") == "accepted"
+    ranks = {state: rank for rank, state in enumerate(STATES)}
+    told = messages.sort(ROW, "channel", maintain_order=True).select(
+        ROW,
+        rank=pl.col("state").replace_strict(ranks, return_dtype=pl.Int64),
+        detail=pl.when(~accepted).then(pl.concat_str(channel, pl.lit(": "), _sentence(why))),
+        accepted=pl.when(accepted).then(channel),
+        sent_at=pl.when(accepted).then("sent_at"),
+    )
+    return told.group_by(ROW, maintain_order=True).agg(
+        pl.col("rank").min(),
+        pl.col("detail").drop_nulls().str.join(" ").alias("details"),
+        pl.col("accepted").drop_nulls().str.join(", ").alias("channels"),
+        pl.col("sent_at").min(),
+    )
+
+
+def _sentence(text: pl.Expr) -> pl.Expr:
+    """With a full stop, unless it ends like a sentence."""
+    return pl.when(text.str.contains(r"[.!?…]$")).then(text).otherwise(text + ".")
+
+
+def _statuses(
+    known: pl.DataFrame, *, status: pl.Expr, detail: pl.Expr, channel: pl.Expr, sent_at: pl.Expr
+) -> pl.DataFrame:
+    texts = zip(list(STATUSES)[1:], (status, detail, channel, sent_at), strict=True)
+    return known.select(ROW, *(pl.when(text != "").then(text).alias(name) for name, text in texts))

@@ -1,0 +1,79 @@
+"""How an uploaded file was laid out, so that the result can look the same, and the limits within which it is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Format = Literal["csv", "xlsx"]
+Encoding = Literal["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"]
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What reading one file may cost; the defaults hold a million rows of twelve columns.
+
+    Attributes:
+        bytes: size of the uploaded file.
+        rows: rows below the header.
+        columns: columns of the header.
+        memory_bytes: address space of the process that parses the file.
+        seconds: of CPU time, and as many on the clock, of that process.
+        unpacked_bytes: size of a workbook's parts when they are unpacked.
+    """
+
+    bytes: int = 100_000_000
+    rows: int = 2_000_000
+    columns: int = 500
+    memory_bytes: int = 2_048 * MIB
+    seconds: int = 120
+    unpacked_bytes: int = 2_048 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFor:
+    """The process that an example file says it was made for; `version` is None where it does not say."""
+
+    key: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The shape of an uploaded file.
+
+    Attributes:
+        format: `csv` for any text with separators, `xlsx` for any workbook.
+        header: the exact title texts, "" for a column without one; column i is `c<i>` of ROWS.
+        header_row: the row that the operator sees the header in; 1 unless blank rows stand above it.
+        encoding, separator, line_end, quotes_all: of a CSV; the first three have the usual values for a workbook.
+        sheet: name of the worksheet that was read; None for a CSV.
+        first_column: blank columns to the left of the header in a worksheet.
+        made_for: the marker of an example file, if it is still there.
+    """
+
+    format: Format
+    header: tuple[str, ...]
+    header_row: int = 1
+    encoding: Encoding = "utf-8"
+    separator: str = ","
+    line_end: str = "\r\n"
+    quotes_all: bool = False
+    sheet: str | None = None
+    first_column: int = 0
+    made_for: MadeFor | None = None
+
+    def to_json(self) -> str:
+        """As text, to keep beside the rows."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Layout:
+        """The layout that `to_json` wrote."""
+        content = json.loads(text)
+        made_for = content.pop("made_for")
+        header = tuple(content.pop("header"))
+        return cls(**content, header=header, made_for=MadeFor(**made_for) if made_for else None)

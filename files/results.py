@@ -1,0 +1,94 @@
+"""The operator's own file again: same rows, same order, same format, with the status columns at its end."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from domain.frames import ROW, STATUSES
+from files.layouts import Layout
+from files.result_workbooks import write_workbook
+
+PIECE = 2**20
+STATUS_COLUMNS = tuple(name for name in STATUSES if name != ROW)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the second sheet of a result workbook says of the batch, as pairs of a label and a value, in their order."""
+
+    facts: tuple[tuple[str, str], ...]
+
+
+def write_result(
+    rows: pl.DataFrame, statuses: pl.DataFrame, *, layout: Layout, path: Path, summary: Summary | None = None
+) -> None:
+    """Write the result file; it is there whole or not at all.
+
+    Every original cell keeps its text, every row its number: blank rows stay blank rows. A text cell
+    stays text, whatever it begins with.
+
+    Args:
+        rows: ROWS as they were read.
+        statuses: STATUSES; a row without a line gets empty statuses.
+        layout: how the uploaded file was laid out.
+        path: where to write; a file that is there is replaced.
+        summary: facts for the Summary sheet of a workbook; a CSV has no second sheet.
+    """
+    table = _with_blank_rows(rows.join(statuses, on=ROW, how="left", maintain_order="left"), layout)
+    header = (*layout.header, *STATUS_COLUMNS)
+    part = path.with_name(path.name + ".part")
+    try:
+        if layout.format == "csv":
+            _write_csv(table, header, layout=layout, path=part)
+        else:
+            facts = None if summary is None else summary.facts
+            write_workbook(table, header, layout=layout, path=part, facts=facts)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _with_blank_rows(table: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """Every row number below the header once, so that line n of the file is row n."""
+    last = table[ROW].max()
+    if not isinstance(last, int) or last - layout.header_row == table.height:
+        return table
+    numbers = pl.int_range(layout.header_row + 1, last + 1, dtype=pl.UInt32, eager=True).alias(ROW)
+    return numbers.to_frame().join(table, on=ROW, how="left", maintain_order="left")
+
+
+def _write_csv(table: pl.DataFrame, header: tuple[str, ...], *, layout: Layout, path: Path) -> None:
+    """In the upload's own separator, line end, encoding and quotes."""
+    cells = table.drop(ROW)
+    titles = pl.DataFrame([header], schema=cells.schema, orient="row")
+    utf8 = path.with_name(path.name + ".utf8")
+    try:
+        with utf8.open("wb") as file:
+            file.write(codecs.BOM_UTF8 if layout.encoding == "utf-8-sig" else b"")
+            file.write((layout.line_end * (layout.header_row - 1)).encode())
+            for frame in (titles, cells):
+                frame.write_csv(
+                    file,
+                    include_header=False,
+                    separator=layout.separator,
+                    line_terminator=layout.line_end,
+                    quote_style="always" if layout.quotes_all else "necessary",
+                )
+        if layout.encoding.startswith("utf-16"):
+            _encode(utf8, path, encoding=layout.encoding)
+        else:
+            utf8.replace(path)
+    finally:
+        utf8.unlink(missing_ok=True)
+
+
+def _encode(source: Path, target: Path, *, encoding: str) -> None:
+    """From UTF-8 to UTF-16 with its mark, piece by piece."""
+    with source.open(encoding="utf-8", newline="") as text, target.open("wb") as file:
+        file.write("\ufeff".encode(encoding))
+        while piece := text.read(PIECE):
+            file.write(piece.encode(encoding))

@@ -1,0 +1,72 @@
+"""Keeping files by key, on this machine or wherever fsspec reaches."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import fsspec
+
+from domain.errors import NotFound
+
+
+class Storage:
+    """Files under one base address; a key is a relative path with `/` between its parts."""
+
+    def __init__(self, base: str) -> None:
+        """Reach the base, a local path or any fsspec address such as `s3://bucket/folder`."""
+        self._files, self._base = fsspec.core.url_to_fs(base)
+        self._is_local = "file" in (self._files.protocol if isinstance(self._files.protocol, tuple) else (self._files.protocol,))
+
+    def put(self, key: str, source: Path) -> str:
+        """Keep a copy of a local file under `key`, in place of any that was there; whole or not at all.
+
+        Returns:
+            The key.
+        """
+        if self._is_local:
+            target = Path(self._path(key))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
+                pass
+            shutil.copyfile(source, part.name)
+            Path(part.name).replace(target)
+        else:
+            self._files.put_file(str(source), self._path(key))
+        return key
+
+    @contextmanager
+    def local(self, key: str) -> Iterator[Path]:
+        """The kept file as a local path, for as long as the block lasts; not to be written to.
+
+        Raises:
+            NotFound: nothing is kept under that key.
+        """
+        if self._is_local:
+            path = Path(self._path(key))
+            if not path.exists():
+                raise NotFound(f"The kept file {key} is missing from the storage. Restore it from a backup.")
+            yield path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / PurePosixPath(key).name
+            try:
+                self._files.get_file(self._path(key), str(copy))
+            except FileNotFoundError as fault:
+                raise NotFound(f"The kept file {key} is missing from the storage. Restore it from a backup.") from fault
+            yield copy
+
+    def remove(self, folder: str) -> None:
+        """Remove everything whose key begins with `folder/`; nothing there is no error."""
+        if self._files.exists(self._path(folder)):
+            self._files.rm(self._path(folder), recursive=True)
+
+    def _path(self, key: str) -> str:
+        parts = PurePosixPath(key).parts
+        if not parts or ".." in parts or PurePosixPath(key).is_absolute():
+            message = "a storage key is a relative path without .."
+            raise ValueError(message)
+        return f"{self._base}/{key}"

@@ -1,0 +1,220 @@
+"""Reading a workbook into rows of text, after looking at what it would unpack to.
+
+Only the process that `files.reading` starts calls this: a workbook may abort or panic inside the library.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import fastexcel
+import polars as pl
+
+from domain.errors import FileErrorCode, FileProblem
+from domain.frames import ROW, column
+from files.layouts import Layout, Limits, MadeFor
+
+ZIP_MAGIC = b"PK\x03\x04"
+EMPTY_ZIP_MAGIC = b"PK\x05\x06"
+OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
+OLD_WORKBOOKS = ("Workbook".encode("utf-16-le"), "Book".encode("utf-16-le"))
+PASSWORD_WORDS = re.compile("password|encrypt|codepage", re.IGNORECASE)
+PARTS = {"xl/workbook.xml", "xl/workbook.bin"}
+ODS_MANIFEST = "META-INF/manifest.xml"
+MOST_PARTS = 10_000
+PROPERTIES = "docProps/custom.xml"
+MOST_PROPERTY_BYTES = 100_000
+PROCESS_PROPERTY = "bulk-sender-process"
+VERSION_PROPERTY = "bulk-sender-version"
+MIDNIGHT = r"^(\d{4}-\d{2}-\d{2}) 00:00:00$"
+SAVE_AGAIN = "Open it in Excel, save it as a new .xlsx file and upload that."
+
+
+def is_workbook(beginning: bytes) -> bool:
+    """Whether the first bytes are those of a zip or of an OLE file, whatever the file is called."""
+    return beginning.startswith((ZIP_MAGIC, EMPTY_ZIP_MAGIC, OLE_MAGIC))
+
+
+def read_workbook(path: Path, *, file_name: str, limits: Limits) -> tuple[Layout, pl.DataFrame]:
+    """Read the first visible sheet that holds anything.
+
+    Returns:
+        The layout, and ROWS without the blank rows.
+
+    Raises:
+        FileProblem: with every code that a workbook can earn.
+    """
+    with path.open("rb") as file:
+        is_ole = file.read(len(OLE_MAGIC)) == OLE_MAGIC
+    if is_ole:
+        _refuse_ole(path, file_name=file_name)
+        made_for = None
+    else:
+        made_for = _look_into_zip(path, file_name=file_name, limits=limits)
+    try:
+        workbook = fastexcel.read_excel(path)
+        sheet = _first_sheet(workbook)
+    except fastexcel.FastExcelError as fault:
+        raise _unreadable(fault, file_name=file_name) from fault
+    if sheet is None:
+        raise FileProblem(
+            FileErrorCode.EMPTY,
+            f"{file_name} has no visible sheet with anything in it. Put the list on the first sheet.",
+        )
+    return _table(sheet, made_for=made_for, file_name=file_name, limits=limits)
+
+
+def _refuse_ole(path: Path, *, file_name: str) -> None:
+    content = path.read_bytes()
+    if ENCRYPTED_PACKAGE in content:
+        raise _encrypted(file_name)
+    if not any(name in content for name in OLD_WORKBOOKS):
+        raise _not_a_workbook(file_name)
+
+
+def _encrypted(file_name: str) -> FileProblem:
+    return FileProblem(
+        FileErrorCode.ENCRYPTED,
+        f"{file_name} is protected by a password. Save a copy without the password and upload that.",
+    )
+
+
+def _not_a_workbook(file_name: str) -> FileProblem:
+    return FileProblem(
+        FileErrorCode.NOT_CSV_OR_EXCEL,
+        f"{file_name} is neither a CSV file nor an Excel workbook. Save the list as .xlsx or as CSV UTF-8.",
+    )
+
+
+def _unreadable(fault: Exception, *, file_name: str) -> FileProblem:
+    if PASSWORD_WORDS.search(str(fault)):
+        return _encrypted(file_name)
+    return FileProblem(FileErrorCode.UNREADABLE, f"{file_name} is damaged and cannot be read. {SAVE_AGAIN}")
+
+
+def _look_into_zip(path: Path, *, file_name: str, limits: Limits) -> MadeFor | None:
+    """Refuse what is no workbook or unpacks to too much; give the marker of an example file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            _refuse_parts(archive, parts, file_name=file_name, limits=limits)
+            return _marker(archive)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as fault:
+        raise _unreadable(fault, file_name=file_name) from fault
+
+
+def _refuse_parts(archive: zipfile.ZipFile, parts: list[zipfile.ZipInfo], *, file_name: str, limits: Limits) -> None:
+    names = {part.filename for part in parts}
+    if len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > limits.unpacked_bytes:
+        raise FileProblem(
+            FileErrorCode.TOO_LARGE,
+            f"{file_name} unpacks to more than {limits.unpacked_bytes // 2**20:,} MB. "
+            "Copy the list alone into a new workbook, or save it as CSV UTF-8.",
+        )
+    if any(part.flag_bits & 1 for part in parts):
+        raise _encrypted(file_name)
+    if not names & PARTS and not _is_open_document(archive, names, file_name=file_name):
+        raise _not_a_workbook(file_name)
+
+
+def _is_open_document(archive: zipfile.ZipFile, names: set[str], *, file_name: str) -> bool:
+    if "mimetype" not in names or "content.xml" not in names:
+        return False
+    with archive.open("mimetype") as part:
+        is_spreadsheet = part.read(100).startswith(b"application/vnd.oasis.opendocument.spreadsheet")
+    if is_spreadsheet and ODS_MANIFEST in names:
+        with archive.open(ODS_MANIFEST) as part:
+            if b"encryption-data" in part.read(MOST_PROPERTY_BYTES):
+                raise _encrypted(file_name)
+    return is_spreadsheet
+
+
+def _marker(archive: zipfile.ZipFile) -> MadeFor | None:
+    """The hidden properties of an example file; a file with anything odd in them has none."""
+    if PROPERTIES not in archive.namelist():
+        return None
+    with archive.open(PROPERTIES) as part:
+        content = part.read(MOST_PROPERTY_BYTES)
+    properties = dict(_properties(content))
+    process = properties.get(PROCESS_PROPERTY)
+    version = properties.get(VERSION_PROPERTY, "")
+    if not process:
+        return None
+    return MadeFor(process, int(version) if version.isascii() and version.isdigit() else None)
+
+
+def _properties(content: bytes) -> Iterator[tuple[str, str]]:
+    """Name and text of each custom property; none at all if there is a document type, whose entities may explode."""
+    try:
+        if "<!" in content.decode("utf-8-sig"):
+            return
+        tree = ElementTree.fromstring(content)  # noqa: S314 - no declarations, so no entities
+    except (UnicodeDecodeError, ElementTree.ParseError):
+        return
+    for element in tree:
+        yield element.get("name", ""), "".join(element.itertext()).strip()
+
+
+def _first_sheet(workbook: fastexcel.ExcelReader) -> fastexcel.ExcelSheet | None:
+    """`skip_rows=0` keeps the blank rows above the header, so that positions are the sheet's own."""
+    for name in workbook.sheet_names:
+        sheet = workbook.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
+        if sheet.visible == "visible" and sheet.width:
+            return sheet
+    return None
+
+
+def _table(
+    sheet: fastexcel.ExcelSheet, *, made_for: MadeFor | None, file_name: str, limits: Limits
+) -> tuple[Layout, pl.DataFrame]:
+    first_column = sheet.selected_columns[0].absolute_index
+    cells = sheet.to_polars()
+    cells.columns = [column(index) for index in range(cells.width)]
+    blank = pl.all_horizontal(pl.exclude(ROW).str.strip_chars().fill_null("") == "")
+    found = cells.with_row_index(ROW, offset=1).filter(~blank).cast({ROW: pl.UInt32})
+    if found.height < 2:  # noqa: PLR2004 - a header and one row
+        raise FileProblem(
+            FileErrorCode.EMPTY,
+            f"{file_name} has no rows below the header of its sheet {sheet.name}. Add the recipients to it.",
+        )
+    header_row, *titles = found.row(0)
+    rows = found.slice(1)
+    width = _used_width(titles, rows)
+    _refuse_size(rows.height, width, file_name=file_name, limits=limits)
+    rows = rows.select(ROW, *(_as_seen(column(index)) for index in range(width)))
+    header = tuple(title or "" for title in titles[:width])
+    layout = Layout(
+        format="xlsx",
+        header=header,
+        header_row=header_row,
+        sheet=sheet.name,
+        first_column=first_column,
+        made_for=made_for,
+    )
+    return layout, rows
+
+
+def _used_width(titles: list[str | None], rows: pl.DataFrame) -> int:
+    """Columns up to the last one with a title or a value; formatting alone makes sheets wider."""
+    used = [bool(title) or rows[column(index)].null_count() < rows.height for index, title in enumerate(titles)]
+    return len(used) - used[::-1].index(True)
+
+
+def _refuse_size(rows: int, width: int, *, file_name: str, limits: Limits) -> None:
+    for count, most, what in ((rows, limits.rows, "rows"), (width, limits.columns, "columns")):
+        if count > most:
+            raise FileProblem(
+                FileErrorCode.TOO_LARGE,
+                f"{file_name} has {count:,} {what}; at most {most:,} can be read. Split it, or delete what is spare.",
+            )
+
+
+def _as_seen(name: str) -> pl.Expr:
+    """A date cell comes with a midnight that nobody sees in the sheet; an empty text is an empty cell."""
+    text = pl.col(name).str.replace(MIDNIGHT, "$1")
+    return pl.when(text != "").then(text).alias(name)

@@ -1,0 +1,126 @@
+"""One batch, from the operator's file to the result file.
+
+The stages are plain functions of `tasks`; here they become Prefect tasks. None is retried by
+Prefect: each may be run again as it stands, and only the ledger knows what may be sent again.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from prefect import flow, task
+from prefect.flow_runs import suspend_flow_run
+from prefect.futures import wait
+from prefect.runtime import flow_run
+from prefect.states import Failed, State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from domain.signing import result_url
+from tasks import approval, ingest, limits, reconcile, report, send, shown, split, validate
+from tasks.credentials import halt_refused_sender, open_providers
+from tasks.surroundings import here
+
+CHUNKS_AT_ONCE = 4
+
+
+@flow(name="send-batch", task_runner=ThreadPoolTaskRunner(max_workers=CHUNKS_AT_ONCE), log_prints=False)
+def send_batch(batch_id: int) -> State[None] | None:
+    """One batch from uploaded file to result file; safe to start again at any point.
+
+    Args:
+        batch_id: the batch, as `bulk-sender batch create` wrote it.
+    """
+    ingest_file(batch_id)
+    if not validate_rows(batch_id):
+        return Failed(message=f"Batch {batch_id} cannot be used; its reason stands in: bulk-sender batch show {batch_id}")
+    if not await_approval(batch_id):
+        announce(batch_id, "stopped")
+        return None
+    chunks = split_into_chunks(batch_id)
+    progress = shown.start_progress(here(), batch_id)
+    sending = [
+        send_chunk.with_options(task_run_name=f"chunk {chunk}").submit(batch_id, chunk, progress) for chunk in chunks
+    ]
+    wait(sending)
+    for chunk_run in sending:
+        chunk_run.result()
+    announce(batch_id, reconcile_batch(batch_id))
+    write_result(batch_id)
+    return None
+
+
+@task(name="ingest")
+def ingest_file(batch_id: int) -> int:
+    """Read the file into rows at rest."""
+    return ingest.ingest(here(), batch_id)
+
+
+@task(name="validate")
+def validate_rows(batch_id: int) -> bool:
+    """Judge the rows, write the recipients, show the check."""
+    usable = validate.validate(here(), batch_id)
+    if usable:
+        shown.show_check(here(), batch_id)
+    return usable
+
+
+def await_approval(batch_id: int) -> bool:
+    """Suspend until a person decides, here or elsewhere; a batch that is decided is not asked about.
+
+    The process ends while it waits; after the decision the flow starts again from its top.
+    """
+    refusal, asked = None, 0
+    while (decided := approval.is_decided(here(), batch_id)) is None:
+        announce(batch_id, "waiting")
+        asked += 1
+        form = suspend_flow_run(
+            wait_for_input=approval.Approval.with_initial_data(
+                description=approval.invitation(here(), batch_id, refusal=refusal)
+            ),
+            key="approval" if asked == 1 else f"approval-{asked}",
+        )
+        refusal = approval.decide(here(), batch_id, form)
+    announce(batch_id, "decided")
+    return decided
+
+
+@task(name="split")
+def split_into_chunks(batch_id: int) -> list[int]:
+    """Lay the batch out in requests and chunks."""
+    halt_refused_sender(here(), batch_id)
+    return split.split_batch(here(), batch_id)
+
+
+@task(name="send-chunk")
+def send_chunk(batch_id: int, chunk: int, progress: UUID | None) -> dict[str, int]:
+    """Make the requests of one chunk."""
+    settings = here().settings
+    ended = send.send_chunk(
+        here(),
+        batch_id,
+        chunk,
+        providers=open_providers(settings),
+        permits=lambda channel: limits.Allowance(settings, channel=channel).take,
+    )
+    shown.show_progress(here(), batch_id, progress)
+    return ended
+
+
+@task(name="reconcile")
+def reconcile_batch(batch_id: int) -> str:
+    """Close the batch as far as every recipient is accounted for; gives the milestone that it reached."""
+    return reconcile.reconcile(here(), batch_id)
+
+
+@task(name="report")
+def write_result(batch_id: int) -> None:
+    """Write the result file and link to it."""
+    around = here()
+    report.keep_file(around, batch_id)
+    shown.show_result(batch_id, result_url(around.settings.secret, base=around.settings.links_base, batch_id=batch_id))
+
+
+def announce(batch_id: int, milestone: str) -> None:
+    """Show a milestone in the Prefect UI."""
+    run_id = flow_run.id
+    shown.announce(here(), batch_id, milestone, run_id=UUID(run_id) if run_id else None)

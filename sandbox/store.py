@@ -1,0 +1,231 @@
+"""What was accepted and who received it, in one SQLite file; written before the answer, read for display."""
+
+import sqlite3
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from sandbox.records import PROVIDERS, Accepted, JsonObject, Message, Provider, Recipient, Search
+from sandbox.sendgrid import render
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS requests (
+    id INTEGER PRIMARY KEY, provider TEXT NOT NULL, key TEXT NOT NULL UNIQUE, sender TEXT NOT NULL,
+    subject TEXT NOT NULL, text TEXT NOT NULL, html TEXT NOT NULL, details TEXT NOT NULL, at REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS messages (
+    id INTEGER PRIMARY KEY, request_id INTEGER NOT NULL REFERENCES requests, provider TEXT NOT NULL,
+    position INTEGER NOT NULL, role TEXT NOT NULL, recipient TEXT NOT NULL COLLATE NOCASE, name TEXT NOT NULL,
+    subject TEXT, substitutions TEXT, custom_args TEXT, details TEXT, batch TEXT,
+    state TEXT NOT NULL, reason TEXT NOT NULL, is_received INTEGER NOT NULL, updated_at REAL NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS messages_by_recipient ON messages (recipient);
+CREATE INDEX IF NOT EXISTS messages_by_provider ON messages (provider);
+CREATE INDEX IF NOT EXISTS messages_by_request ON messages (request_id);
+CREATE INDEX IF NOT EXISTS messages_by_batch ON messages (batch) WHERE batch IS NOT NULL;
+CREATE TABLE IF NOT EXISTS counts (
+    provider TEXT PRIMARY KEY, requests INTEGER NOT NULL DEFAULT 0, accepted INTEGER NOT NULL DEFAULT 0,
+    messages INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS suppressions (
+    provider TEXT NOT NULL, address TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (provider, address)
+) STRICT;
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+"""
+_INSERT_REQUEST = (
+    "INSERT INTO requests (provider, key, sender, subject, text, html, details, at) VALUES (?,?,?,?,?,?,?,?)"
+)
+_INSERT_MESSAGE = (
+    "INSERT INTO messages (request_id, provider, position, role, recipient, name, subject, substitutions, "
+    "custom_args, details, batch, state, reason, is_received, updated_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+_SELECT = (
+    "SELECT m.id, m.provider, r.key, m.position, m.role, m.recipient, m.name, r.sender, r.subject AS subject_template, "
+    "m.subject, r.text, r.html, m.substitutions, m.custom_args, r.details AS request_details, m.details, m.state, "
+    "m.reason, m.is_received, r.at, m.updated_at FROM messages m JOIN requests r ON r.id = m.request_id"
+)
+_BATCH_ARGS = ("bs_batch", "batch")
+
+
+class Store:
+    """One writing connection, used on the event loop only; readers open their own."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file at `path`."""
+        self._path = path
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=8000", "busy_timeout=5000"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.executescript(_SCHEMA)
+        self._db.executemany("INSERT OR IGNORE INTO counts (provider) VALUES (?)", [(one,) for one in PROVIDERS])
+
+    def close(self) -> None:
+        """Fold the log into the file."""
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def accept(self, request: Accepted) -> None:
+        """Record a request and its recipients in one commit; only then may it be answered."""
+        details = _json(request.details) or "{}"
+        first = (request.provider, request.key, request.sender, request.subject, request.text, request.html)
+        received = sum(one.is_received for one in request.recipients)
+        dropped = sum(one.state == "dropped" for one in request.recipients)
+        with self._transaction() as db:
+            request_id = db.execute(_INSERT_REQUEST, (*first, details, request.at)).lastrowid
+            db.executemany(_INSERT_MESSAGE, (_row(request_id, request, one) for one in request.recipients))
+            db.execute(
+                "UPDATE counts SET requests = requests + 1, accepted = accepted + 1, messages = messages + ?, "
+                "dropped = dropped + ? WHERE provider = ?",
+                (received, dropped, request.provider),
+            )
+
+    def count_refused(self, provider: Provider) -> None:
+        """Count a request that was not accepted."""
+        self._db.execute("UPDATE counts SET requests = requests + 1 WHERE provider = ?", (provider,))
+
+    def cancel(self, message: Message, *, at: float) -> bool:
+        """Cancel a message that waits; True for the one call that did it."""
+        with self._transaction() as db:
+            changed = db.execute(
+                "UPDATE messages SET state = 'canceled', is_received = 0, updated_at = ? "
+                "WHERE id = ? AND state IN ('queued', 'accepted', 'scheduled')",
+                (at, message.id),
+            ).rowcount
+            if changed and message.is_received:
+                db.execute("UPDATE counts SET messages = messages - 1 WHERE provider = ?", (message.provider,))
+        return bool(changed)
+
+    def clear(self) -> None:
+        """Forget all requests, messages and counts; settings, suppressions and faults stay."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM messages")
+            db.execute("DELETE FROM requests")
+            db.execute("UPDATE counts SET requests = 0, accepted = 0, messages = 0, dropped = 0")
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Requests, accepted requests, received and dropped messages of each provider."""
+        rows = self._db.execute("SELECT provider, requests, accepted, messages, dropped FROM counts ORDER BY provider")
+        return {
+            provider: {"requests": requests, "accepted": accepted, "messages": messages, "dropped": dropped}
+            for provider, requests, accepted, messages, dropped in rows
+        }
+
+    def search(self, search: Search) -> list[Message]:
+        """Messages that match, newest first, rendered. Opens its own connection: safe in any thread."""
+        where, values = _conditions(search)
+        # The conditions are constants of this module; every value is bound.
+        sql = f"{_SELECT}{where} ORDER BY m.id DESC LIMIT ? OFFSET ?"
+        with closing(self._reader()) as db:
+            rows = db.execute(sql, (*values, search.limit, search.offset)).fetchall()
+        return [_message(row) for row in rows]
+
+    def message(self, message_id: int) -> Message | None:
+        """One message, rendered."""
+        with closing(self._reader()) as db:
+            row = db.execute(f"{_SELECT} WHERE m.id = ?", (message_id,)).fetchone()
+        return _message(row) if row else None
+
+    def _reader(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, timeout=5)
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA query_only=ON")
+        return db
+
+    def suppressions(self) -> dict[Provider, dict[str, str]]:
+        """Suppressed addresses and numbers of each provider, with their reason."""
+        found: dict[Provider, dict[str, str]] = {provider: {} for provider in PROVIDERS}
+        for provider, address, reason in self._db.execute("SELECT provider, address, reason FROM suppressions"):
+            found[provider][address] = reason
+        return found
+
+    def set_suppressions(self, suppressions: Mapping[Provider, Mapping[str, str]]) -> None:
+        """Replace the lists of both providers."""
+        rows = [
+            (provider, address, reason)
+            for provider, addresses in suppressions.items()
+            for address, reason in addresses.items()
+        ]
+        with self._transaction() as db:
+            db.execute("DELETE FROM suppressions")
+            db.executemany("INSERT INTO suppressions VALUES (?, ?, ?)", rows)
+
+    def setting(self, name: str) -> object:
+        """A setting's JSON value; None when it was never set."""
+        row = self._db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        value: object = orjson.loads(row[0]) if row else None
+        return value
+
+    def set_setting(self, name: str, value: object) -> None:
+        """Keep a setting over a restart."""
+        text = orjson.dumps(value).decode()
+        self._db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, text))
+
+
+def _json(value: JsonObject) -> str | None:
+    return orjson.dumps(value).decode() if value else None
+
+
+def _row(request_id: int | None, request: Accepted, one: Recipient) -> tuple[object, ...]:
+    batch = next((one.custom_args[name] for name in _BATCH_ARGS if name in one.custom_args), None)
+    fixed = (request_id, request.provider, one.position, one.role, one.address, one.name, one.subject)
+    texts = (_json(one.substitutions), _json(one.custom_args), _json(one.details), batch)
+    return (*fixed, *texts, one.state, one.reason, int(one.is_received), request.at)
+
+
+def _conditions(search: Search) -> tuple[str, list[object]]:
+    pattern = search.contains.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    table: Iterable[tuple[str, object]] = (
+        ("m.provider = ?", search.provider or None),
+        ("m.recipient = ?", search.to or None),
+        ("m.recipient LIKE ? ESCAPE '\\'", f"%{pattern}%" if pattern else None),
+        ("r.sender = ?", search.sender or None),
+        ("m.batch = ?", search.batch or None),
+        ("r.key = ?", search.request or None),
+        ("m.is_received = ?", 1 if search.state == "received" else None),
+        ("m.state = ?", search.state if search.state not in {"all", "received", "sent"} else None),
+        ("m.state IN ('queued', 'accepted') AND ?", 1 if search.state == "sent" else None),
+        ("m.id < ?", search.below_id),
+        ("r.at >= ?", search.accepted_from),
+        ("r.at < ?", search.accepted_before),
+    )
+    given = [(clause, value) for clause, value in table if value is not None]
+    where = " WHERE " + " AND ".join(clause for clause, _ in given) if given else ""
+    return where, [value for _, value in given]
+
+
+def _message(row: sqlite3.Row) -> Message:
+    substitutions = orjson.loads(row["substitutions"] or "{}")
+    request_details = orjson.loads(row["request_details"])
+    subject = row["subject"] if row["subject"] is not None else row["subject_template"]
+    return Message(
+        id=row["id"],
+        provider=row["provider"],
+        request=row["key"],
+        position=row["position"],
+        role=row["role"],
+        to=row["recipient"],
+        to_name=row["name"],
+        sender=row["sender"],
+        subject=render(subject, substitutions),
+        text=render(row["text"], substitutions),
+        html=render(row["html"], substitutions),
+        custom_args=orjson.loads(row["custom_args"] or "{}"),
+        details={**request_details, **orjson.loads(row["details"] or "{}")},
+        state=row["state"],
+        reason=row["reason"],
+        is_received=bool(row["is_received"]),
+        at=datetime.fromtimestamp(row["at"], UTC),
+        updated_at=datetime.fromtimestamp(row["updated_at"], UTC),
+    )

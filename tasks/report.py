@@ -1,0 +1,95 @@
+"""Report: the operator's own file with what became of each row, at any moment of a batch's life."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from domain.annotation import annotate
+from domain.errors import NotAllowed
+from domain.states import Phase, Status
+from files.reading import Layout
+from files.results import Summary, write_result
+from models import batches, processes, requests
+from models.recipients import messages
+from models.tables import Batch
+from tasks.surroundings import Surroundings
+
+_BEFORE_SENDING = {Phase.CHECKING, Phase.WAITING}
+
+
+def write_file(around: Surroundings, batch_id: int, path: Path) -> None:
+    """Write the result file of a batch: all rows as uploaded, in order and format, with status columns added.
+
+    Before anything is sent, the columns say what the check found.
+
+    Raises:
+        NotAllowed: the file could not be read, so there is nothing to add to.
+    """
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        keys = (batch.rows_key, batch.recipients_key, batch.problems_key)
+        if batch.layout is None or None in keys:
+            raise NotAllowed(f"Batch {batch_id} is {batch.phase}, so it has no result yet. {batch.reason or ''}".strip())
+        layout = Layout.from_json(batch.layout)
+        planned = requests.has_plan(session, batch_id)
+        sent = messages(session, batch_id, stopped=batch.phase == Phase.STOPPED)
+        version = processes.version_by_id(session, batch.process_version_id)
+        facts = _facts(batch, f"{version.name} (version {version.version})")
+        stopped_before = batch.phase == Phase.STOPPED and not planned
+    rows, recipients, problems = (_frame(around, key) for key in keys if key is not None)
+    if stopped_before:
+        sent = _never_sent(recipients)
+    stage = "send" if planned or stopped_before else "check"
+    statuses = annotate(recipients, problems, sent, stage=stage)
+    write_result(rows, statuses, layout=layout, path=path, summary=Summary(facts=facts))
+
+
+def keep_file(around: Surroundings, batch_id: int) -> str:
+    """Write the result file into the storage, in place of an earlier one; gives its key."""
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        uid, name = batch.uid, result_name(batch)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        write_file(around, batch_id, path)
+        return around.storage.put(f"batches/{uid}/result{path.suffix}", path)
+
+
+def result_name(batch: Batch) -> str:
+    """What the result file is called: the uploaded file's name, in the format that is written back."""
+    uploaded = PurePosixPath(batch.file_name)
+    suffix = ".csv" if batch.layout is not None and Layout.from_json(batch.layout).format == "csv" else ".xlsx"
+    return f"{uploaded.stem}-result{suffix}"
+
+
+def _never_sent(recipients: pl.DataFrame) -> pl.DataFrame:
+    """MESSAGES for a batch that was rejected before any was laid out: one that stopped, for each valid row."""
+    channel = pl.when(pl.col("email").is_not_null()).then(pl.lit("email")).otherwise(pl.lit("sms"))
+    return recipients.filter("valid").select(
+        "row",
+        channel=channel,
+        state=pl.lit("stopped"),
+        detail=pl.lit(None, pl.String),
+        sent_at=pl.lit(None, pl.String),
+    )
+
+
+def _frame(around: Surroundings, key: str) -> pl.DataFrame:
+    with around.storage.local(key) as path:
+        return pl.read_parquet(path)
+
+
+def _facts(batch: Batch, process: str) -> tuple[tuple[str, str], ...]:
+    status = f"{batch.status}, {batch.phase}" if batch.status == Status.APPROVED else batch.status
+    return (
+        ("Batch", batch.name),
+        ("Process", process),
+        ("Sender Email", batch.sender),
+        ("Created", batch.created_at.isoformat(timespec="seconds")),
+        ("Status", status),
+        ("File", batch.file_name),
+        ("SHA-256 of the file", batch.file_sha256),
+    )

@@ -1,0 +1,301 @@
+"""Send: make the requests of one chunk, each at most once, and record what every answer proves.
+
+The order of things is the promise: the intent is committed before the first byte leaves,
+the answer after; the batch's state is read in the same statement that claims. Requests run
+side by side up to the channel's connections; what ends meanwhile is recorded together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from channels import sendgrid, twilio
+from channels.people import Label, Person
+from domain.links import fingerprint
+from domain.outcomes import Outcome, OutcomeKind, waiting_seconds
+from domain.processes import ProcessDefinition
+from domain.splitting import EMAIL
+from domain.states import Phase, RequestState
+from models import batches, processes, requests
+from models.requests import Answer
+from models.tables import Request
+from tasks.people import load_people
+from tasks.surroundings import Surroundings, now
+
+_LEASE_MARGIN = timedelta(seconds=30)
+_LONGEST_NAP_SECONDS = 1.0
+
+Content = Mapping[str, Any]
+Permit = Callable[[int], Awaitable[None]]
+"""Waits until so many requests may go out under the rate limit."""
+Permits = Callable[[str], Permit]
+"""Gives the permit of a channel."""
+
+
+class Provider(Protocol):
+    """One channel's provider: makes a call once, never raises for what the provider or the network does."""
+
+    async def send(self, content: Content, /) -> Outcome:
+        """Make the call and classify its answer."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+Providers = Callable[[str], Provider]
+"""Opens the provider of a channel; called inside the running loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A claimed request, ready to leave."""
+
+    request: Request
+    content: Content
+    token: str
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    """All that the content of a request is made of; none of it changes once a batch is approved."""
+
+    batch_id: int
+    uid: str
+    definition: ProcessDefinition
+    people: Mapping[int, Person]
+
+
+def send_chunk(
+    around: Surroundings, batch_id: int, chunk: int, *, providers: Providers, permits: Permits
+) -> dict[str, int]:
+    """Make every request of a chunk that is still to be made, until none is left or the batch is halted.
+
+    Safe to run again at any point, and beside another run of itself.
+
+    Returns:
+        How many requests ended in each outcome.
+    """
+    return asyncio.run(_ChunkSender(around, batch_id, chunk).run(providers, permits))
+
+
+class _ChunkSender:
+    """One run over one chunk; all its requests are of one channel."""
+
+    def __init__(self, around: Surroundings, batch_id: int, chunk: int) -> None:
+        self._around = around
+        self._batch_id = batch_id
+        self._chunk = chunk
+        self._ended: dict[str, int] = {}
+        self._timeout = timedelta(seconds=around.settings.request_timeout_seconds)
+
+    async def run(self, providers: Providers, permits: Permits) -> dict[str, int]:
+        frozen = await asyncio.to_thread(self._load)
+        if frozen is None:
+            return self._ended
+        channel, content = frozen
+        provider = providers(channel)
+        settings = self._around.settings
+        connections = settings.email_connections if channel == EMAIL else settings.sms_connections
+        try:
+            await self._drain(provider, permits(channel), content, connections)
+        finally:
+            await provider.close()
+        return self._ended
+
+    async def _drain(self, provider: Provider, permit: Permit, frozen: _Frozen, connections: int) -> None:
+        active: set[asyncio.Task[tuple[_Work, Outcome]]] = set()
+        while True:
+            free = connections - len(active)
+            if free * 2 >= connections:
+                for work in await self._claim(frozen, permit, free):
+                    active.add(asyncio.create_task(_make(provider, work)))
+            if not active:
+                nap = await asyncio.to_thread(self._nap)
+                if nap is None:
+                    return
+                await asyncio.sleep(nap)
+                continue
+            done, active = await asyncio.wait(active, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.to_thread(self._record, [task.result() for task in done])
+
+    def _load(self) -> tuple[str, _Frozen] | None:
+        """The chunk's people, or None where there is nothing to do or the links would differ from those approved."""
+        around = self._around
+        with around.database.write() as session:
+            requests.doubt_expired(session, self._batch_id, now=now())
+        with around.database.read() as session:
+            batch = batches.by_id(session, self._batch_id)
+            members = requests.members(session, self._batch_id, self._chunk)
+            if members is None or batch.phase != Phase.SENDING or batch.recipients_key is None:
+                return None
+            definition = processes.definition_of(processes.version_by_id(session, batch.process_version_id))
+            uid, recipients_key, link_print = batch.uid, batch.recipients_key, batch.link_print
+        settings = around.settings
+        if link_print != fingerprint(settings.secret, public_url=settings.links_base):
+            self._halt(
+                "BULK_SENDER_SECRET_KEY or BULK_SENDER_PUBLIC_URL is not what it was when the batch was approved, "
+                "so people would get other links. Set it as it was, then resume the batch."
+            )
+            return None
+        people = load_people(
+            around.storage,
+            recipients_key,
+            rows=members.rows,
+            channel=members.channel,
+            definition=definition,
+            links=around.links,
+            batch_id=self._batch_id,
+        )
+        return members.channel, _Frozen(self._batch_id, uid, definition, people)
+
+    async def _claim(self, frozen: _Frozen, permit: Permit, limit: int) -> list[_Work]:
+        """Requests that are now ours to make, their intent committed."""
+        ready = await asyncio.to_thread(self._compose_due, frozen, limit)
+        if not ready:
+            return []
+        await permit(len(ready))
+        return await asyncio.to_thread(self._claim_composed, ready)
+
+    def _compose_due(self, frozen: _Frozen, limit: int) -> dict[int, tuple[Request, Content, str]]:
+        with self._around.database.read() as session:
+            due = requests.due(session, self._batch_id, self._chunk, limit=limit, now=now())
+            rows = requests.rows_of(session, self._batch_id, [request.number for request in due])
+            session.expunge_all()
+        return {request.number: (request, *_compose(frozen, request, rows[request.number])) for request in due}
+
+    def _claim_composed(self, ready: Mapping[int, tuple[Request, Content, str]]) -> list[_Work]:
+        token, moment = uuid.uuid4().hex, now()
+        lease_until = moment + self._timeout + _LEASE_MARGIN
+        digests = {number: digest for number, (_, _, digest) in ready.items()}
+        with self._around.database.write() as session:
+            ours = requests.claim(
+                session, self._batch_id, digests, token=token, lease_until=lease_until, now=moment
+            )
+            changed = requests.changed_content(session, self._batch_id, digests) if len(ours) < len(ready) else []
+        if changed:
+            self._halt(
+                f"Request {changed[0]} would not be what it was at its first attempt. "
+                "Look at what changed in the installation, then resume the batch."
+            )
+        return [_Work(ready[number][0], ready[number][1], token, lease_until) for number in sorted(ours)]
+
+    def _record(self, ended: list[tuple[_Work, Outcome]]) -> None:
+        """Write down the answers that came in together; halt the batch if one speaks for the account."""
+        moment = now()
+        with self._around.database.write() as session:
+            for work, outcome in ended:
+                groups, refused = _replacement(work.request, outcome)
+                if groups is not None:
+                    requests.replace(
+                        session,
+                        self._batch_id,
+                        work.request.number,
+                        groups=groups,
+                        refused=refused,
+                        token=work.token,
+                        answer=_answer(work, outcome, moment, RequestState.REPLACED),
+                        now=moment,
+                    )
+            requests.record(
+                session,
+                self._batch_id,
+                [
+                    _answer(work, outcome, moment, _NEXT_STATE[outcome.kind])
+                    for work, outcome in ended
+                    if _replacement(work.request, outcome)[0] is None
+                ],
+                token_of={work.request.number: work.token for work, _ in ended},
+                now=moment,
+            )
+        for _, outcome in ended:
+            self._ended[outcome.kind] = self._ended.get(outcome.kind, 0) + 1
+            if outcome.kind is OutcomeKind.ACCOUNT_REFUSED:
+                self._halt(outcome.detail or "The provider refused the account.")
+
+    def _halt(self, reason: str) -> None:
+        with self._around.database.write() as session:
+            batches.advance(session, self._batch_id, Phase.PAUSED, now=now(), reason=reason)
+
+    def _nap(self) -> float | None:
+        """Seconds until the chunk may have something to do again; None when it has nothing more."""
+        moment = now()
+        with self._around.database.write() as session:
+            requests.doubt_expired(session, self._batch_id, now=moment)
+            if batches.by_id(session, self._batch_id).phase != Phase.SENDING:
+                return None
+            until = requests.open_until(session, self._batch_id, self._chunk)
+        if until is None:
+            return None
+        return min(max(0.0, (until - moment).total_seconds()), _LONGEST_NAP_SECONDS)
+
+
+async def _make(provider: Provider, work: _Work) -> tuple[_Work, Outcome]:
+    """Make the call, unless this process stalled for so long that another may have taken it for dead."""
+    if now() >= work.lease_until - _LEASE_MARGIN:
+        return work, Outcome(OutcomeKind.TRY_LATER, code="stalled", detail="This worker stalled before it sent.")
+    return work, await provider.send(work.content)
+
+
+def _compose(frozen: _Frozen, request: Request, rows: list[int]) -> tuple[Content, str]:
+    people = [frozen.people[row] for row in rows]
+    start = frozen.definition.start
+    if request.channel == EMAIL and start.email is not None:
+        body = sendgrid.compose(start.email, people, label=Label(frozen.uid, request.number))
+        return body, sendgrid.digest(body)
+    if start.sms is None:
+        message = f"request {request.number} of batch {frozen.batch_id} is for a channel the process does not have"
+        raise RuntimeError(message)
+    sms = twilio.compose(start.sms, people[0])
+    return sms, twilio.digest(sms)
+
+
+_NEXT_STATE: Mapping[OutcomeKind, RequestState] = {
+    OutcomeKind.ACCEPTED: RequestState.ACCEPTED,
+    OutcomeKind.TRY_LATER: RequestState.NEW,
+    OutcomeKind.RECIPIENT_REFUSED: RequestState.REJECTED,
+    OutcomeKind.REQUEST_REFUSED: RequestState.REJECTED,
+    OutcomeKind.ACCOUNT_REFUSED: RequestState.NEW,
+    OutcomeKind.IN_DOUBT: RequestState.IN_DOUBT,
+}
+
+
+def _replacement(request: Request, outcome: Outcome) -> tuple[list[list[int]] | None, dict[int, str]]:
+    """How the members of a refused request are to be tried again: without the one that was named, or in halves.
+
+    Returns:
+        Groups of positions, or None where the answer stands for the request as it is; and
+        why, for members that are refused for good.
+    """
+    everyone = list(range(request.size))
+    if request.size > 1 and outcome.kind is OutcomeKind.RECIPIENT_REFUSED and outcome.member in everyone:
+        others = [position for position in everyone if position != outcome.member]
+        return [others], {outcome.member: outcome.detail or "Refused by the provider."}
+    if request.size > 1 and outcome.kind in {OutcomeKind.REQUEST_REFUSED, OutcomeKind.RECIPIENT_REFUSED}:
+        half = request.size // 2
+        return [everyone[:half], everyone[half:]], {}
+    return None, {}
+
+
+def _answer(work: _Work, outcome: Outcome, moment: datetime, state: RequestState) -> Answer:
+    wait = None
+    if outcome.kind is OutcomeKind.TRY_LATER:
+        seconds = waiting_seconds(
+            work.request.attempt + 1, asked=outcome.retry_after, chance=random.random()  # noqa: S311  spreads retries, guards nothing
+        )
+        wait = moment + timedelta(seconds=seconds)
+    return Answer(
+        work.request.number,
+        state,
+        provider_id=outcome.provider_id,
+        http_status=outcome.http_status,
+        code=outcome.code,
+        detail=outcome.detail,
+        not_before=wait,
+    )

@@ -1,0 +1,110 @@
+"""What the Prefect UI shows of a batch: artifacts, tags and milestones. Never the truth, always derived from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+
+from domain.states import Status
+from domain.summary import check_markdown
+from models import batches
+from models.recipients import counts
+from tasks.approval import checked
+from tasks.surroundings import Surroundings
+
+_NEWEST = 200
+_logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def _optional(what: str) -> Iterator[None]:
+    """Showing must never stop a batch: a server that is away costs a picture, not a send."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001  whatever Prefect raises there
+        _logger.warning("%s could not be shown in Prefect", what)
+
+
+def show_check(around: Surroundings, batch_id: int) -> None:
+    """The check as a markdown artifact."""
+    with _optional("check"):
+        create_markdown_artifact(
+            check_markdown(checked(around, batch_id)), key=f"batch-{batch_id}-check", description="What the check found"
+        )
+
+
+def start_progress(around: Surroundings, batch_id: int) -> UUID | None:
+    """A progress artifact for the send; None where it could not be made."""
+    with _optional("progress"):
+        made = create_progress_artifact(
+            _percent(around, batch_id), key=f"batch-{batch_id}-sent", description="Recipients that were dealt with"
+        )
+        return made if isinstance(made, UUID) else None
+    return None
+
+
+def show_progress(around: Surroundings, batch_id: int, artifact: UUID | None) -> None:
+    """Bring the progress artifact up to date."""
+    if artifact is None:
+        return
+    with _optional("progress"):
+        update_progress_artifact(artifact_id=artifact, progress=_percent(around, batch_id))
+
+
+def show_result(batch_id: int, url: str) -> None:
+    """A link to the result file."""
+    with _optional("result"):
+        create_link_artifact(
+            url, link_text=f"Result file of batch {batch_id}", key=f"batch-{batch_id}-result", description="Result file"
+        )
+
+
+def announce(around: Surroundings, batch_id: int, milestone: str, *, run_id: UUID | None) -> None:
+    """Tell Prefect that a batch reached a milestone: an event, the run's tags, the table of batches."""
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        status, uid = batch.status, batch.uid
+        facts = {"phase": batch.phase, "rows": batch.row_count, "valid": batch.valid, "sent": batch.sent}
+        rows = [
+            {
+                "Batch": found.id,
+                "Name": found.name,
+                "Process": version.name,
+                "Sender Email": found.sender,
+                "Created": found.created_at.isoformat(timespec="minutes"),
+                "Sent": f"{found.sent:,}/{found.row_count:,}",
+                "Status": found.status,
+                "Phase": found.phase,
+            }
+            for found, version in batches.matching(session, statuses=[status.value for status in Status])[:_NEWEST]
+        ]
+    with _optional("event"):
+        emit_event(
+            f"bulk-sender.batch.{milestone}",
+            resource={"prefect.resource.id": f"bulk-sender.batch.{uid}", "bulk-sender.batch.id": str(batch_id)},
+            payload=facts,
+        )
+    with _optional("table of batches"):
+        create_table_artifact(rows, key="bulk-sender-batches", description="The newest batches")
+    if run_id is not None:
+        with _optional("tags"), get_client(sync_client=True) as client:
+            kept = [tag for tag in client.read_flow_run(run_id).tags if not tag.startswith("status:")]
+            client.update_flow_run(run_id, tags=[*kept, f"status:{status}"])
+
+
+def _percent(around: Surroundings, batch_id: int) -> float:
+    with around.database.read() as session:
+        stand = counts(session, batches.by_id(session, batch_id))
+    return 100.0 if stand.valid == 0 else round(100.0 * (stand.valid - stand.pending) / stand.valid, 1)

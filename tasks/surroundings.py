@@ -1,0 +1,44 @@
+"""What every stage works with: the settings, the ledger's database and the kept files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from domain.links import Links
+from files.storage import Storage
+from models.database import Database
+from settings import Settings, load
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Opened once a process and shared by its threads."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+
+    @property
+    def links(self) -> Links:
+        """The personal links of this installation."""
+        return Links(self.settings.secret, public_url=self.settings.links_base)
+
+
+def surround(settings: Settings) -> Surroundings:
+    """Open what the settings name and bring the schema to this release."""
+    database = Database(settings.database)
+    database.migrate()
+    return Surroundings(settings, database, Storage(settings.storage))
+
+
+@lru_cache(maxsize=1)
+def here() -> Surroundings:
+    """What the environment of this process names."""
+    return surround(load())
+
+
+def now() -> datetime:
+    """The present moment, UTC."""
+    return datetime.now(UTC)

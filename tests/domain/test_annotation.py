@@ -1,0 +1,124 @@
+"""What stands beside each row of the operator's own file."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.annotation import STATES, annotate
+from domain.frames import MESSAGES, PROBLEMS, STATUSES
+
+Message = tuple[int, str, str, str | None, str | None]
+NINE, TEN = "2030-01-31T09:00:00Z", "2030-01-31T10:00:00Z"
+
+
+def recipients(*rows: tuple[int, bool]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema={"row": pl.UInt32, "valid": pl.Boolean}, orient="row")
+
+
+def problems(*rows: tuple[int, str]) -> pl.DataFrame:
+    lines = [(row, None, "code", message, "error") for row, message in rows]
+    return pl.DataFrame(lines, schema=PROBLEMS, orient="row")
+
+
+def messages(*rows: Message) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=MESSAGES, orient="row")
+
+
+def told(*rows: Message, valid: bool = True) -> tuple[str | None, ...]:
+    """Status, detail, channel and time of one row with these messages."""
+    found = annotate(recipients((2, valid)), problems(), messages(*rows), stage="send")
+    return found.row(0)[1:]
+
+
+def test_before_sending_a_row_is_ready_or_has_problems() -> None:
+    found = annotate(
+        recipients((2, True), (5, False)),
+        problems((5, "day is empty; fill it in."), (5, "No email can be used.")),
+        messages(),
+        stage="check",
+    )
+
+    assert dict(found.schema) == STATUSES
+    assert found.rows() == [
+        (2, "Ready", None, None, None),
+        (5, "Problem", "day is empty; fill it in. No email can be used.", None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ((2, "email", "accepted", None, TEN), ("Sent", None, "Email", TEN)),
+        ((2, "sms", "pending", None, None), ("Waiting", "SMS: waiting to be sent.", None, None)),
+        (
+            (2, "email", "failed", "refused by the provider (bad address)", None),
+            ("Not sent", "Email: refused by the provider (bad address).", None, None),
+        ),
+        (
+            (2, "sms", "stopped", None, None),
+            ("Stopped", "SMS: not sent, because the batch was rejected before.", None, None),
+        ),
+        (
+            (2, "sms", "unresolved", "no trace of it.", None),
+            ("Unresolved", "SMS: no trace of it.", None, None),
+        ),
+    ],
+)
+def test_one_message_speaks_for_its_row(message: Message, expected: tuple[str | None, ...]) -> None:
+    assert told(message) == expected
+
+
+def test_both_channels_are_named_with_the_earlier_time() -> None:
+    assert told((2, "sms", "accepted", None, NINE), (2, "email", "accepted", None, TEN)) == (
+        "Sent",
+        None,
+        "Email, SMS",
+        NINE,
+    )
+
+
+def test_what_failed_beside_what_was_sent_is_told() -> None:
+    assert told((2, "email", "accepted", None, TEN), (2, "sms", "failed", "landline", None)) == (
+        "Sent",
+        "SMS: landline.",
+        "Email",
+        TEN,
+    )
+
+
+@given(st.sampled_from(list(STATES)), st.sampled_from(list(STATES)))
+def test_of_two_messages_the_more_important_speaks(first: str, second: str) -> None:
+    status = told((2, "email", first, None, None), (2, "sms", second, None, None))[0]
+
+    assert status == next(word for state, word in STATES.items() if state in (first, second))
+
+
+def test_the_order_of_importance_is_the_agreed_one() -> None:
+    assert list(STATES.values()) == ["Sent", "In doubt", "Unresolved", "Waiting", "Stopped", "Not sent"]
+
+
+def test_a_valid_row_without_a_message_is_waiting_and_an_invalid_one_is_not_sent() -> None:
+    assert told()[0] == "Waiting"
+    assert told(valid=False)[0] == "Not sent"
+
+
+def test_rows_come_out_in_their_order_whatever_order_the_messages_have() -> None:
+    found = annotate(
+        recipients((7, True), (3, False), (9, True)),
+        problems((3, "Bad.")),
+        messages((9, "email", "accepted", None, TEN), (7, "sms", "failed", None, None)),
+        stage="send",
+    )
+
+    assert found["row"].to_list() == [7, 3, 9]
+    assert found["Sending Status"].to_list() == ["Not sent", "Not sent", "Sent"]
+
+
+@given(st.text(max_size=30))
+def test_no_status_begins_like_a_formula(detail: str) -> None:
+    found = told((2, "email", "failed", detail, None))
+
+    assert not any(text and text[0] in "=+-@" for text in found)

@@ -1,0 +1,123 @@
+"""Which column is which data item."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.columns import recognise
+from domain.errors import FileErrorCode, FileProblem
+from domain.processes import ProcessDefinition, read_definition
+
+NAMES = ["first_name", "email", "phone", "renewal_date"]
+DEFINITION = """
+key: motor
+name: Motor
+default_region: GB
+data_items:
+  - {name: first_name, type: text, required: true}
+  - {name: email, type: email}
+  - {name: phone, type: phone}
+  - {name: renewal_date, type: date}
+workflow:
+  - phase: start
+    output:
+      email: {from: a@acme.example, subject: s, text: "{{ link }}"}
+"""
+
+
+def definition(text: str = DEFINITION) -> ProcessDefinition:
+    return read_definition(text, name="motor.yaml")
+
+
+def refusal(header: list[str | None], *, file_process: str | None = None) -> FileProblem:
+    with pytest.raises(FileProblem) as caught:
+        recognise(header, definition(), file_name="list.xlsx", file_process=file_process)
+    return caught.value
+
+
+def _disguised(name: str, *, letters: list[bool], filler: list[str]) -> str:
+    """`name` with the case of its letters and the signs between them changed."""
+    parts = []
+    for place, letter in enumerate(name):
+        if letter != "_":
+            parts.append(letter.upper() if letters[place % len(letters)] else letter)
+        parts.append(filler[place % len(filler)])
+    return "".join(parts)
+
+
+@given(
+    st.permutations(NAMES),
+    st.lists(st.booleans(), min_size=1, max_size=9),
+    st.lists(st.sampled_from(["", " ", "_", "-", "\t", "\u00a0", "\u200b", "\ufeff"]), min_size=1, max_size=5),
+)
+def test_a_title_is_recognised_whatever_its_case_and_the_signs_between_its_letters(
+    order: list[str], letters: list[bool], filler: list[str]
+) -> None:
+    header = ["note", *(_disguised(name, letters=letters, filler=filler) for name in order)]
+
+    columns = recognise(header, definition(), file_name="list.csv")
+
+    assert columns.of_item == {name: 1 + order.index(name) for name in NAMES}
+    assert columns.extra == ("note",)
+
+
+def test_items_without_a_column_are_left_out_if_nothing_needs_them() -> None:
+    columns = recognise(["email", None, "first name"], definition(), file_name="list.csv")
+
+    assert columns.of_item == {"first_name": 2, "email": 0}
+    assert columns.extra == ("",)
+
+
+def test_a_missing_required_column_is_named_with_what_was_found_and_the_next_step() -> None:
+    problem = refusal(["Name", "E-Mail"])
+
+    assert problem.code is FileErrorCode.DIFFERENT_PROCESS
+    assert str(problem) == (
+        "list.xlsx has no column for first_name, which Motor needs (found: Name, E-Mail). "
+        "Download the example file of Motor and use its column titles."
+    )
+
+
+def test_a_phone_column_is_no_address_when_the_process_only_sends_email() -> None:
+    problem = refusal(["first_name", "phone"])
+
+    assert problem.code is FileErrorCode.DIFFERENT_PROCESS
+    assert "no column for email, so nobody could be written to" in str(problem)
+
+
+def test_two_columns_for_one_item_are_refused_by_name() -> None:
+    problem = refusal(["first_name", "email", "E Mail"])
+
+    assert problem.code is FileErrorCode.UNREADABLE
+    assert "two columns for email (columns 2 and 3)" in str(problem)
+
+
+def test_a_file_made_for_another_process_is_refused_with_both_names() -> None:
+    problem = refusal(["first_name", "email"], file_process="claims")
+
+    assert problem.code is FileErrorCode.DIFFERENT_PROCESS
+    assert "process claims" in str(problem)
+    assert "Motor (motor)" in str(problem)
+
+
+def test_a_file_made_for_this_process_is_taken() -> None:
+    columns = recognise(["first_name", "email"], definition(), file_name="list.xlsx", file_process="motor")
+
+    assert set(columns.of_item) == {"first_name", "email"}
+
+
+@pytest.mark.parametrize("value", ["anna@somewhere.example", "07400 123456", "+447400123456"])
+def test_a_file_without_a_header_shows_no_recipient_in_the_message(value: str) -> None:
+    """The message may be logged, and the first row of such a file is somebody's."""
+    problem = refusal(["Anna", value])
+
+    assert "data instead of titles" in str(problem)
+    assert value not in str(problem)
+    assert "Anna" not in str(problem)
+
+
+@pytest.mark.parametrize("header", [[], [None, None], ["", " "]])
+def test_a_header_without_titles_is_refused(header: list[str | None]) -> None:
+    assert "no titles at all" in str(refusal(header))

@@ -1,0 +1,193 @@
+"""Reading CSV: every cell exactly, or a refusal that says where and what to do."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+
+import polars as pl
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from domain.errors import FileErrorCode, FileProblem
+from files.delimited import read_delimited
+from files.layouts import Layout, Limits
+
+LIMITS = Limits()
+
+
+def parsed(content: bytes, *, limits: Limits = LIMITS) -> tuple[Layout, pl.DataFrame]:
+    return read_delimited(content, file_name="list.csv", limits=limits)
+
+
+def rows(content: bytes) -> list[tuple[object, ...]]:
+    return parsed(content)[1].rows()
+
+
+def refusal(content: bytes, *, limits: Limits = LIMITS) -> FileProblem:
+    with pytest.raises(FileProblem) as caught:
+        parsed(content, limits=limits)
+    assert str(caught.value).startswith("list.csv ")
+    return caught.value
+
+
+@pytest.mark.parametrize("text", ["007", "NaN", "NULL", "1E5", "MAR1", "=2+2", "+44 7400", "-1", "@x", "#c", "שלום", "😀"])
+def test_text_that_looks_odd_is_kept(text: str) -> None:
+    assert rows(f"name,email\n{text},a@b.com\n".encode()) == [(2, text, "a@b.com")]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("encoding", "mark"),
+    [
+        ("utf-8", b""),
+        ("utf-8", codecs.BOM_UTF8),
+        ("utf-16-le", codecs.BOM_UTF16_LE),
+        ("utf-16-be", codecs.BOM_UTF16_BE),
+    ],
+)
+def test_separator_line_end_and_encoding_are_found(separator: str, end: str, encoding: str, mark: bytes) -> None:
+    text = end.join(["name?email?note", 'Zoë?z@b.com?"1, 2; 3"', "", "Bo?b@b.com?"]).replace("?", separator)
+
+    layout, found = parsed(mark + text.encode(encoding))
+
+    assert layout.header == ("name", "email", "note")
+    assert (layout.separator, layout.line_end) == (separator, end)
+    assert layout.encoding == ("utf-8-sig" if mark == codecs.BOM_UTF8 else encoding)
+    assert found.rows() == [(2, "Zoë", "z@b.com", "1, 2; 3"), (4, "Bo", "b@b.com", None)]
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_rows_are_numbered_as_a_spreadsheet_shows_them(quote: str) -> None:
+    """Blank lines above, between and below count, and so does a record of several lines, once."""
+    text = f"\n ,\nname,email\n\n{quote}A{quote},a@b.com\n,\n \n{quote}B{quote},b@b.com\n\n\n"
+
+    layout, found = parsed(text.encode())
+
+    assert layout.header_row == 3
+    assert found.rows() == [(5, "A", "a@b.com"), (8, "B", "b@b.com")]
+
+
+def test_a_line_end_inside_quotes_belongs_to_its_cell() -> None:
+    content = b'name,email\r\n"A\r\nB\nC\rD",a@b.com\r\nE,e@b.com\r\n'
+
+    assert rows(content) == [(2, "A\r\nB\nC\rD", "a@b.com"), (3, "E", "e@b.com")]
+
+
+def test_short_rows_are_filled_and_surplus_blanks_are_dropped() -> None:
+    assert rows(b"a,b,c\n1\n1,2,3,,\n1,2\n") == [(2, "1", None, None), (3, "1", "2", "3"), (4, "1", "2", None)]
+
+
+def test_empty_and_quoted_empty_cells_are_both_null() -> None:
+    assert rows(b'a,b,c\n"",,x\n') == [(2, None, None, "x")]
+
+
+def test_a_quote_inside_an_unquoted_cell_is_a_quote() -> None:
+    assert rows(b'a,b\n5" pipe,6"\n') == [(2, '5" pipe', '6"')]
+
+
+def test_line_feeds_with_and_without_carriage_return_may_be_mixed() -> None:
+    assert rows(b"a,b\r\n1,2\n3,4\r\n") == [(2, "1", "2"), (3, "3", "4")]
+
+
+def test_a_doubled_carriage_return_is_one_line_end() -> None:
+    assert rows(b"a,b\r\r\n1,2\r\r\n3,4\r\r\n") == [(2, "1", "2"), (3, "3", "4")]
+
+
+def test_a_decimal_comma_does_not_make_the_comma_the_separator() -> None:
+    assert parsed(b"name;premium;tax\nA;1,50;2,50\nB;2,50;3,50\n")[0].separator == ";"
+
+
+def test_one_column_is_a_file_too() -> None:
+    assert rows(b"email\na@b.com\n\nb@b.com") == [(2, "a@b.com"), (4, "b@b.com")]
+
+
+def test_two_columns_of_one_name_are_read_as_they_are() -> None:
+    assert parsed(b"email,email\n1,2\n")[0].header == ("email", "email")
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "said"),
+    [
+        (b"\n\n , \n", FileErrorCode.EMPTY, "holds nothing"),
+        (b"a,b\n", FileErrorCode.EMPTY, "no rows below its header"),
+        (b"a,b\n,\n \n", FileErrorCode.EMPTY, "no rows below its header"),
+        (b"a,b\n1,2\n3,4,5\n", FileErrorCode.UNREADABLE, "3 cells in row 3"),
+        (b'a,b\n"1",2\n\n3,4,5\n', FileErrorCode.UNREADABLE, "3 cells in row 4"),
+        (b'a,b\n1,2\n3,"4\n5,6\n', FileErrorCode.UNREADABLE, "in row 3 that is never closed"),
+        (b'a,b\n1,2\n"3"x,4\n', FileErrorCode.UNREADABLE, "after a closing quote in row 3"),
+        ("a,b\n1,2\n3,ü\n".encode("cp1252"), FileErrorCode.UNREADABLE, "row 3 has a letter that cannot be read"),
+        ("名,b\n1,2\n".encode("shift-jis"), FileErrorCode.UNREADABLE, "CSV UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16-le"), FileErrorCode.UNREADABLE, "UTF-16 without its mark"),
+        (b"\xff\xfea\x00,\x00b\x00", FileErrorCode.EMPTY, "no rows below its header"),
+        (b"\xff\xfea\x00,\x00b", FileErrorCode.UNREADABLE, "damaged"),
+        (b"a,b\n1,2\n3\r4,5\n", FileErrorCode.UNREADABLE, "ends row 3 in another way"),
+        (b"a,b\r1,2\r3\n4,5\r", FileErrorCode.UNREADABLE, "ends row 3 in another way"),
+        (b"\xff\xfea\x00,\x00b\x00\n\x00\x00\xd8", FileErrorCode.UNREADABLE, "damaged"),
+        (b"a,b\n1,\x00\n", FileErrorCode.NOT_CSV_OR_EXCEL, "neither a CSV file nor an Excel workbook"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
+        (b"<html><table><tr><td>a</td></tr></table>", FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
+        (b'[{"email": "a@b.com"}]', FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
+        (b'{"email": "a@b.com"}', FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
+    ],
+)
+def test_what_cannot_be_read_exactly_is_refused(content: bytes, code: FileErrorCode, said: str) -> None:
+    problem = refusal(content)
+
+    assert problem.code is code
+    assert said in str(problem)
+
+
+@pytest.mark.parametrize("quote", [b"", b'"'])
+def test_limits_hold_at_their_edge(quote: bytes) -> None:
+    content = b"a,b\n" + quote + b"1" + quote + b",2\n3,4\n"
+
+    assert parsed(content, limits=Limits(rows=2, columns=2))[1].height == 2
+    assert refusal(content, limits=Limits(rows=1)).code is FileErrorCode.TOO_LARGE
+    assert refusal(content, limits=Limits(columns=1)).code is FileErrorCode.TOO_LARGE
+
+
+def test_an_endless_cell_is_an_unclosed_quote() -> None:
+    assert "never closed" in str(refusal(b'a,b\n1,"' + b"x,y\n" * 300_000))
+
+
+def test_a_letter_is_not_cut_where_the_pieces_of_the_check_meet() -> None:
+    content = b"a,b\n" + "é,😀\n".encode() * 400_000
+
+    assert parsed(content)[1].height == 400_000
+    assert "row 400002" in str(refusal(content + b"\xe9,x\n"))
+
+
+CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=6) | st.sampled_from(
+    ["007", "NaN", "1E5", "=2+2", 'say "x"', '"', "a,b;c", "a\nb", "a\r\nb", "a\rb", " x ", "שלום", "😀", "\ufeff", "\u2028"]
+)
+TABLE = st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=8)
+
+
+def _visible(cells: list[str]) -> bool:
+    return pl.Series(cells).str.strip_chars().ne("").any()
+
+
+@given(TABLE, st.sampled_from([",", ";", "\t", "|"]), st.sampled_from(["\n", "\r\n"]), st.booleans())
+@example([["a\rb", "\x0b", "'"]], ",", "\n", False)
+def test_every_cell_that_a_csv_writer_wrote_is_read_as_it_was(
+    table: list[list[str]], separator: str, end: str, quotes_all: bool
+) -> None:
+    file = io.StringIO()
+    bare = any("\r" in cell for cells in table for cell in cells)  # which csv.writer leaves without quotes
+    style = csv.QUOTE_ALL if quotes_all or bare else csv.QUOTE_MINIMAL
+    writer = csv.writer(file, delimiter=separator, lineterminator=end, quoting=style)
+    writer.writerows([["first", "second", "third"], *table, ["end", "", ""]])
+    content = file.getvalue().encode()
+    if any(1 <= byte <= 8 or 14 <= byte <= 26 for byte in content):
+        return
+
+    layout, found = parsed(content)
+
+    expected = [(n, *(cell or None for cell in cells)) for n, cells in enumerate(table, 2) if _visible(cells)]
+    assert found.rows() == [*expected, (len(table) + 2, "end", None, None)]
+    assert layout.separator == separator
