@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from domain.processes import ProcessDefinition
-from domain.validation import Found, summarise, to_objects
+from domain.findings import Found, summarise, to_objects
 from tasks.ingest import limits, read_for
 from tasks.surroundings import Surroundings
 from tasks.validate import judge_rows

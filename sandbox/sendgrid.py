@@ -20,7 +20,6 @@ MAX_CATEGORY_CHARS = 255
 MAX_GROUPS = 25
 MAX_SEND_AHEAD_SECONDS = 72 * 3600
 MAX_ADDRESS_CHARS = 254
-ROLES = ("to", "cc", "bcc")
 HELP = "http://sendgrid.com/docs/API_Reference/Web_API_v3/Mail/errors.html"
 _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
 _DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?:[A-Za-z]{2,63}|[Xx][Nn]--[A-Za-z0-9-]{1,59})"
@@ -173,16 +172,20 @@ def _one_address(person: EmailObject, path: str, anchor: str) -> Iterator[Refusa
         yield Refusal("The name must be at least one character in length.", f"{path}.name", f"{HELP}#message.{anchor}")
 
 
-def _people(block: Personalization) -> Iterator[tuple[str, int, EmailObject]]:
-    groups = (("to", block.get("to", [])), ("cc", block.get("cc", [])), ("bcc", block.get("bcc", [])))
-    for role, people in groups:
-        for place, person in enumerate(people):
-            yield role, place, person
+def _people(block: Personalization) -> list[tuple[str, int, EmailObject]]:
+    people = [("to", place, person) for place, person in enumerate(block.get("to", ()))]
+    if "cc" in block or "bcc" in block:
+        people += [("cc", place, person) for place, person in enumerate(block.get("cc", ()))]
+        people += [("bcc", place, person) for place, person in enumerate(block.get("bcc", ()))]
+    return people
 
 
 def _duplicate(block: Personalization, path: str) -> Iterator[Refusal]:
+    people = _people(block)
+    if len(people) == 1:
+        return
     seen: set[str] = set()
-    for role, _place, person in _people(block):
+    for role, _place, person in people:
         address = person.get("email", "")
         if address.lower() in seen:
             yield Refusal(

@@ -10,7 +10,8 @@ import polars as pl
 from domain.columns import recognise
 from domain.processes import ProcessDefinition
 from domain.states import Phase
-from domain.validation import Judged, judge, summarise
+from domain.findings import Judged, summarise
+from domain.validation import judge
 from files.reading import Layout
 from models import batches, processes, recipients
 from tasks.surroundings import Surroundings, now
