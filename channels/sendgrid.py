@@ -33,7 +33,13 @@ SUBSTITUTION_BYTES = 10_000
 """Most that one personalization's substitutions may hold (OpenAPI document)."""
 
 _MEMBER = re.compile(r"^personalizations\.(\d+)(\.|$)")
-_ACCOUNT = {401: "SendGrid refused the API key", 403: "SendGrid does not let this account send", 404: "SendGrid knows no such address of its API", 405: "SendGrid refused the method", 415: "SendGrid refused the content type"}
+_ACCOUNT = {
+    401: "SendGrid refused the API key",
+    403: "SendGrid does not let this account send",
+    404: "SendGrid knows no such address of its API",
+    405: "SendGrid refused the method",
+    415: "SendGrid refused the content type",
+}
 _TOO_LARGE, _BAD_REQUEST, _TOO_MANY, _ACCEPTED = 413, 400, 429, 202
 # SendGrid's help texts may quote what was sent; only these known ones are shown.
 _CREDITS = "Maximum credits exceeded"
@@ -122,16 +128,27 @@ def classify(status: int, headers: Mapping[str, str], body: bytes | str) -> Outc
     errors = _errors(body)
     if status == _TOO_MANY:
         return Outcome(
-            OutcomeKind.TRY_LATER, http_status=status, code="429", detail="SendGrid asked to wait.", retry_after=_wait(headers)
+            OutcomeKind.TRY_LATER,
+            http_status=status,
+            code="429",
+            detail="SendGrid asked to wait.",
+            retry_after=_wait(headers),
         )
     if status == _BAD_REQUEST:
         return _refused(errors)
     if status == _TOO_LARGE:
-        return Outcome(OutcomeKind.REQUEST_REFUSED, http_status=status, code="413", detail="SendGrid found the request too large.")
+        return Outcome(
+            OutcomeKind.REQUEST_REFUSED, http_status=status, code="413", detail="SendGrid found the request too large."
+        )
     if status in _ACCOUNT:
-        return Outcome(OutcomeKind.ACCOUNT_REFUSED, http_status=status, code=str(status), detail=_account_reason(status, errors))
+        return Outcome(
+            OutcomeKind.ACCOUNT_REFUSED, http_status=status, code=str(status), detail=_account_reason(status, errors)
+        )
     return Outcome(
-        OutcomeKind.IN_DOUBT, http_status=status, code=f"http_{status}", detail=f"SendGrid answered {status}, which does not say whether it took the emails."
+        OutcomeKind.IN_DOUBT,
+        http_status=status,
+        code=f"http_{status}",
+        detail=f"SendGrid answered {status}, which does not say whether it took the emails.",
     )
 
 
@@ -152,7 +169,12 @@ def _refused(errors: Sequence[Mapping[str, Any]]) -> Outcome:
         # The sender, the subject or a text: the same in every request of the batch.
         reason = f"SendGrid refused the process's email{where}. Correct the process or the sender; this batch cannot be sent as it is."
         return Outcome(OutcomeKind.ACCOUNT_REFUSED, http_status=_BAD_REQUEST, code="400", detail=reason)
-    return Outcome(OutcomeKind.REQUEST_REFUSED, http_status=_BAD_REQUEST, code="400", detail=f"SendGrid refused the request{where}.")
+    return Outcome(
+        OutcomeKind.REQUEST_REFUSED,
+        http_status=_BAD_REQUEST,
+        code="400",
+        detail=f"SendGrid refused the request{where}.",
+    )
 
 
 def _account_reason(status: int, errors: Sequence[Mapping[str, Any]]) -> str:
@@ -170,7 +192,9 @@ def classify_fault(fault: BaseException) -> Outcome:
     code = type(reason if isinstance(reason, BaseException) else fault).__name__
     if isinstance(reason, (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)):
         return Outcome(OutcomeKind.TRY_LATER, code=code, detail="SendGrid could not be reached.")
-    return Outcome(OutcomeKind.IN_DOUBT, code=code, detail="The connection to SendGrid broke before its answer arrived.")
+    return Outcome(
+        OutcomeKind.IN_DOUBT, code=code, detail="The connection to SendGrid broke before its answer arrived."
+    )
 
 
 def _errors(body: bytes | str) -> Sequence[Mapping[str, Any]]:

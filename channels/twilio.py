@@ -79,7 +79,7 @@ def digest(message: Mapping[str, str]) -> str:
     return hashlib.sha256(orjson.dumps(message, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-class _HttpClient(AsyncTwilioHttpClient):
+class _HttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]  # twilio ships no types
     """Twilio's async client with the timeout that it takes and does not use, and no retries of its own."""
 
     def __init__(self, *, timeout_seconds: float, connections: int) -> None:
@@ -87,7 +87,7 @@ class _HttpClient(AsyncTwilioHttpClient):
         self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections))
         self._timeout_seconds = timeout_seconds
 
-    async def request(self, method: str, url: str, **options: Any) -> Response:  # type: ignore[override]  # noqa: ANN401  passed on as they are
+    async def request(self, method: str, url: str, **options: Any) -> Response:  # noqa: ANN401  passed on as they are
         options["timeout"] = options.get("timeout") or self._timeout_seconds
         response = await super().request(method, url, **options)
         headers = response.headers or {}
@@ -98,7 +98,9 @@ class _HttpClient(AsyncTwilioHttpClient):
 class Twilio:
     """Makes message calls through Twilio's own async client; belongs to the loop it was made in."""
 
-    def __init__(self, *, account_sid: str, auth_token: str, host: str, timeout_seconds: float, connections: int) -> None:
+    def __init__(
+        self, *, account_sid: str, auth_token: str, host: str, timeout_seconds: float, connections: int
+    ) -> None:
         """Prepare the client; keeps at most `connections` open."""
         self._http = _HttpClient(timeout_seconds=timeout_seconds, connections=connections)
         self._client = Client(account_sid, auth_token, http_client=self._http)
@@ -132,14 +134,19 @@ def classify(status: int, code: int | None, *, retry_after: str | None = None) -
     word = str(code or status)
     if status >= _SERVER:
         return Outcome(
-            OutcomeKind.IN_DOUBT, http_status=status, code=word, detail=f"Twilio answered {status}, which does not say whether it took the SMS."
+            OutcomeKind.IN_DOUBT,
+            http_status=status,
+            code=word,
+            detail=f"Twilio answered {status}, which does not say whether it took the SMS.",
         )
     if status == _TOO_MANY or code in {_TOO_MANY_CODE, _QUEUE_FULL}:
         asked = float(retry_after) if retry_after and re.fullmatch(r"\d{1,6}(\.\d+)?", retry_after) else None
         if code == _QUEUE_FULL:
             asked = max(asked or 0.0, _QUEUE_WAIT_SECONDS)
-        return Outcome(OutcomeKind.TRY_LATER, http_status=status, code=word, detail="Twilio asked to wait.", retry_after=asked)
-    if code in _RECIPIENT:
+        return Outcome(
+            OutcomeKind.TRY_LATER, http_status=status, code=word, detail="Twilio asked to wait.", retry_after=asked
+        )
+    if code is not None and code in _RECIPIENT:
         return Outcome(OutcomeKind.RECIPIENT_REFUSED, http_status=status, code=word, detail=_RECIPIENT[code], member=0)
     reason = _ACCOUNT.get(code or 0, "Twilio refused the call")
     return Outcome(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,7 +53,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Judge a file; creates nothing and needs no server."""
-    from deployments.checking import check_file  # noqa: PLC0415  Polars costs a third of a second
+    from deployments.checking import check_file
 
     with surroundings().database.read() as session:
         definition = processes.definition_of(processes.live(session, process))
@@ -92,19 +92,24 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a batch of a file; it is checked and then waits for approval."""
-    from deployments import acts  # noqa: PLC0415  Polars costs a third of a second
+    from deployments import acts
 
     sender = acts.email_of(sender, "The sender")
     batch_id = acts.create(surroundings(), file, process_key=process, sender=sender, name=name)
     if as_json:
         show_json(_view(batch_id))
     else:
-        say(f"Batch {batch_id} is created and is being checked. Then approve it: bulk-sender batch approve {batch_id} --by EMAIL")
+        say(
+            f"Batch {batch_id} is created and is being checked. Then approve it: bulk-sender batch approve {batch_id} --by EMAIL"
+        )
 
 
 @app.command("list")
 def list_(
-    status: Annotated[list[str] | None, typer.Option("--status", help="Approved, Pending Approval, Admin Rejection, Archived; may be given again.")] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", help="Approved, Pending Approval, Admin Rejection, Archived; may be given again."),
+    ] = None,
     search: Annotated[str, typer.Option("--search", help="Part of the batch's name.")] = "",
     sort: Annotated[Sort, typer.Option("--sort", help="Column.")] = Sort.CREATED,
     as_json: AsJson = False,
@@ -158,7 +163,11 @@ def show(batch_id: Id, as_json: AsJson = False) -> None:
             ("Status", view["status"] + (", archived" if view["archived"] else "")),
             ("Phase", view["phase"] + (f": {view['reason']}" if view["reason"] else "")),
             ("Sent", f"{counts['sent']:,}/{counts['rows']:,}"),
-            *((name.replace("_", " ").capitalize(), f"{number:,}") for name, number in counts.items() if name != "sent"),
+            *(
+                (name.replace("_", " ").capitalize(), f"{number:,}")
+                for name, number in counts.items()
+                if name != "sent"
+            ),
             ("File", view["file"]),
             ("Flow run", view["flow_run_id"] or ""),
         ],
@@ -185,37 +194,41 @@ def wait(
 @app.command()
 def approve(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False) -> None:
     """Approve a batch: it is sent."""
-    from deployments import acts  # noqa: PLC0415  see above
+    from deployments import acts
 
-    acts.approve(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The approver"), VIA), comment=comment)
+    acts.approve(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The approver"), VIA, comment))
     _done(batch_id, "is approved; its links go out now", as_json=as_json)
 
 
 @app.command()
 def reject(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False) -> None:
     """Reject a batch: what has not left will not."""
-    from deployments import acts  # noqa: PLC0415  see above
+    from deployments import acts
 
-    acts.reject(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The approver"), VIA), comment=comment)
+    acts.reject(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The approver"), VIA, comment))
     view = _view(batch_id)
-    _done(batch_id, f"is rejected; {view['counts']['sent']:,} of {view['counts']['rows']:,} had been sent", as_json=as_json)
+    _done(
+        batch_id,
+        f"is rejected; {view['counts']['sent']:,} of {view['counts']['rows']:,} had been sent",
+        as_json=as_json,
+    )
 
 
 @app.command()
 def resume(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False) -> None:
     """Let a paused batch go on with what is pending."""
-    from deployments import acts  # noqa: PLC0415  see above
+    from deployments import acts
 
-    acts.resume(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The approver"), VIA), comment=comment)
+    acts.resume(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The approver"), VIA, comment))
     _done(batch_id, "goes on", as_json=as_json)
 
 
 @app.command()
 def archive(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False) -> None:
     """Hide a batch that is not being sent."""
-    from deployments import acts  # noqa: PLC0415  see above
+    from deployments import acts
 
-    acts.archive(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The operator"), VIA), comment=comment)
+    acts.archive(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The operator"), VIA, comment))
     _done(batch_id, "is archived", as_json=as_json)
 
 
@@ -224,7 +237,7 @@ def download(
     batch_id: Id, output: Annotated[Path, typer.Option("--output", help="Where to write it.")], as_json: AsJson = False
 ) -> None:
     """Write the operator's file with the sending status of each row, as it stands now."""
-    from deployments.results import write_file  # noqa: PLC0415  see above
+    from deployments.results import write_file
 
     if not output.parent.is_dir():
         raise NotFound(f"There is no folder {output.parent}. Make it first.")
@@ -287,7 +300,7 @@ def _status(text: str) -> str:
     raise BulkSenderError(f"There is no status {text!r}. Choose from: {', '.join(known)}.")
 
 
-def _show_problems(problems: list[dict[str, Any]]) -> None:
+def _show_problems(problems: Sequence[Mapping[str, Any]]) -> None:
     if problems:
         show_table(
             ("Problem", "Rows", "First rows"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import xlsxwriter
 
 NAMES = (
-    ("Amelia", "Clarke"), ("Jürgen", "Größmann"), ("Søren", "Ångström"), ("Zoë", "O’Brien"), ("Łukasz", "Żółć"),
+    ("Amelia", "Clarke"), ("Jürgen", "Größmann"), ("Søren", "Ångström"), ("Zoë", "O'Brien"), ("Łukasz", "Żółć"),
     ("José", "Muñoz"), ("Ελένη", "Παπαδοπούλου"), ("Дмитро", "Шевченко"), ("नेहा", "शर्मा"), ("美咲", "佐藤"),
     ("小明", "王"), ("지우", "김"), ("יעל", "כהן"), ("ليلى", "حداد"), ("สมชาย", "ใจดี"), ("Nguyễn", "Thị Hoa"),
 )  # fmt: skip

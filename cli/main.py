@@ -32,6 +32,9 @@ app.add_typer(batch.app, name="batch")
 
 def main() -> None:
     """Run one command; whatever it refuses is one sentence on standard error and exit code 1, wrong usage is 2."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(line_buffering=True)  # so that a log sees each line when it is said
     try:
         app()
     except BulkSenderError as refusal:
@@ -43,7 +46,9 @@ def main() -> None:
         complain(f"The database refused ({type(fault).__name__}). {_keep(fault)}")
         sys.exit(_REFUSED)
     except OSError as fault:
-        complain(f"{fault.filename or 'A file'}: {fault.strerror or type(fault).__name__}. Check the path, its rights and the free space.")
+        complain(
+            f"{fault.filename or 'A file'}: {fault.strerror or type(fault).__name__}. Check the path, its rights and the free space."
+        )
         sys.exit(_REFUSED)
     except Exception as fault:  # noqa: BLE001  the outermost edge
         complain(f"This should not have happened ({type(fault).__name__}). {_keep(fault)}")

@@ -73,7 +73,7 @@ def example(
     format_: Annotated[FileFormat, typer.Option("--format", help="Excel or CSV.")] = FileFormat.XLSX,
 ) -> None:
     """Write the example file of a live process, to be filled in with recipients."""
-    from files.examples import write_example_csv, write_example_xlsx  # noqa: PLC0415  costs half a second
+    from files.examples import write_example_csv, write_example_xlsx
 
     with surroundings().database.read() as session:
         version = processes.live(session, key)

@@ -30,12 +30,13 @@ EXAMPLE = Path(__file__).parent.parent / "processes" / "motor-renewal.yaml"
 _DEMO_ROWS, _DEMO_SEED = 1000, 7
 _DEMO_PEOPLE = ("operator@example.com", "approver@example.com")
 _WAIT_SECONDS = 300.0
+_END_SECONDS = 30.0
 
 
 def up() -> None:
     """Run everything until Ctrl-C: Prefect's server, a worker, the web app, and the sandbox if no credentials are set."""
-    from deployments.recovery import go_on  # noqa: PLC0415  costs half a second, and only these two need it
-    from deployments.supervisor import Supervisor  # noqa: PLC0415  see above
+    from deployments.recovery import go_on
+    from deployments.supervisor import Supervisor
 
     settings = load()
     ended: list[int] = []
@@ -51,12 +52,14 @@ def up() -> None:
 
 
 def demo(
-    folder: Annotated[Path | None, typer.Option("--folder", help="Where to keep what it makes; a new temporary one if not given.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Where to keep what it makes; a new temporary one if not given.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Send one whole batch on the sandbox, from the recipient file to the result file; nothing is really sent."""
-    from deployments.supervisor import Supervisor  # noqa: PLC0415  costs half a second, and only these two need it
+    from deployments.supervisor import Supervisor
 
     began = time.monotonic()
     home = (folder or Path(tempfile.mkdtemp(prefix="bulk-sender-demo-"))).resolve()
@@ -78,9 +81,10 @@ def demo(
 
 def _demo_batch(around: Surroundings, home: Path, *, yes: bool, quiet: bool) -> dict[str, Any]:
     """The main job, as an operator and an approver do it."""
-    from cli.demo_recipients import write_demo_file  # noqa: PLC0415  see above
-    from deployments import acts, results  # noqa: PLC0415  see above
-    from deployments.checking import check_file  # noqa: PLC0415  see above
+    from cli.demo_recipients import write_demo_file
+    from deployments import acts, results
+    from deployments.checking import check_file
+    from deployments.prefect_api import PrefectApi
 
     tell = (lambda _text: None) if quiet else say
     definition = read_definition(EXAMPLE.read_text(encoding="utf-8"), name=EXAMPLE.name)
@@ -90,7 +94,9 @@ def _demo_batch(around: Surroundings, home: Path, *, yes: bool, quiet: bool) -> 
     write_demo_file(file, rows=_DEMO_ROWS, seed=_DEMO_SEED)
     found = check_file(around, file, definition, rows_to=None)
     counts = found["counts"]
-    tell(f"Checked {file.name}: {counts['rows']:,} rows, {counts['valid']:,} can be sent, {counts['invalid']:,} cannot.")
+    tell(
+        f"Checked {file.name}: {counts['rows']:,} rows, {counts['valid']:,} can be sent, {counts['invalid']:,} cannot."
+    )
     if not quiet:
         show_table(
             ("Problem", "Rows", "First rows"),
@@ -100,13 +106,18 @@ def _demo_batch(around: Surroundings, home: Path, *, yes: bool, quiet: bool) -> 
     batch_id = acts.create(around, file, process_key=definition.key, sender=operator, name="Demo: motor renewals")
     tell(f"Batch {batch_id} is created; Prefect checks it and waits for approval …")
     wait_for(around, batch_id, until=Until.WAITING, timeout_seconds=_WAIT_SECONDS, tick=lambda _view: None)
-    who = acts.Person(approver, VIA)
-    if not yes and sys.stdin.isatty() and not Confirm.ask(f"Send {counts['valid']:,} people their link (on the sandbox)?"):
-        acts.reject(around, batch_id, who=who, comment="declined in the demo")
+    who = acts.Person(approver, VIA, "decided in the demo")
+    if (
+        not yes
+        and sys.stdin.isatty()
+        and not Confirm.ask(f"Send {counts['valid']:,} people their link (on the sandbox)?")
+    ):
+        acts.reject(around, batch_id, who=who)
     else:
-        acts.approve(around, batch_id, who=who, comment="approved in the demo")
+        acts.approve(around, batch_id, who=who)
     view = _watch(around, batch_id, total=counts["valid"], quiet=quiet)
     results.write_file(around, batch_id, home / "recipients-result.xlsx")
+    PrefectApi(around.settings.prefect_url).wait_for_end(view["flow_run_id"], wait_seconds=_END_SECONDS)
     return view
 
 
@@ -117,7 +128,9 @@ def _watch(around: Surroundings, batch_id: int, *, total: int, quiet: bool) -> d
         bar = progress.add_task("Sending", total=total)
 
         def tick(view: dict[str, Any]) -> None:
-            progress.update(bar, completed=view["counts"]["sent"] + view["counts"]["failed"], description=view["phase"].capitalize())
+            progress.update(
+                bar, completed=view["counts"]["sent"] + view["counts"]["failed"], description=view["phase"].capitalize()
+            )
 
         return wait_for(around, batch_id, until=Until.FINISHED, timeout_seconds=_WAIT_SECONDS, tick=tick)
 
@@ -146,7 +159,9 @@ def _report(view: dict[str, Any], settings: Settings, home: Path, *, as_json: bo
         title=f"{view['name']}: {view['status']}, {view['phase']}, {seconds:.0f} seconds",
     )
     say(f"Result file: {places['result']}")
-    say("Everything that was started is stopped. Nothing was really sent. To look at the outbox and Prefect's UI, start it again:")
+    say(
+        "Everything that was started is stopped. Nothing was really sent. To look at the outbox and Prefect's UI, start it again:"
+    )
     ports = f"BULK_SENDER_PREFECT_PORT={settings.prefect_port} BULK_SENDER_WEB_PORT={settings.web_port} BULK_SENDER_SANDBOX_PORT={settings.sandbox_port}"
     say(f"  BULK_SENDER_HOME={home} {ports} .venv/bin/bulk-sender up")
     say(f"  Outbox: {places['outbox']}   Prefect UI: {places['prefect']}")
@@ -168,7 +183,10 @@ def _free_ports(number: int) -> list[int]:
 
 
 def _say_where(settings: Settings) -> None:
-    rows = [("Web app", f"http://{settings.host}:{settings.web_port}"), ("Prefect UI", settings.prefect_url.removesuffix("/api"))]
+    rows = [
+        ("Web app", f"http://{settings.host}:{settings.web_port}"),
+        ("Prefect UI", settings.prefect_url.removesuffix("/api")),
+    ]
     if settings.needs_sandbox:
         rows.append(("Sandbox outbox", settings.sandbox_url))
     rows.append(("Data and logs", str(settings.home.resolve())))
@@ -177,7 +195,11 @@ def _say_where(settings: Settings) -> None:
         ("Email", settings.email_is_real, settings.sendgrid_host or "SendGrid"),
         ("SMS", settings.sms_is_real, settings.twilio_host or "Twilio"),
     ):
-        say(f"{channel} is sent through {host}." if real else f"{channel} goes to the sandbox: no credentials are set, nothing is really sent.")
+        say(
+            f"{channel} is sent through {host}."
+            if real
+            else f"{channel} goes to the sandbox: no credentials are set, nothing is really sent."
+        )
 
 
 @contextlib.contextmanager

@@ -12,7 +12,11 @@ def main() -> None:
     """Serve until told to stop. Paths hold tokens, so requests are not logged."""
     around = surroundings()
     uvicorn.run(
-        make_app(around), host=around.settings.host, port=around.settings.web_port, access_log=False, server_header=False
+        make_app(around),
+        host=around.settings.host,
+        port=around.settings.web_port,
+        access_log=False,
+        server_header=False,
     )
 
 

@@ -12,6 +12,7 @@ from domain.errors import BulkSenderError, NotAllowed, NotFound
 from domain.links import fingerprint
 from domain.states import Phase, Status
 from models import batches, processes
+from models.batches import Act
 from models.tables import Batch
 from tasks.ingest import keep_rows, limits, read_for
 from tasks.surroundings import Surroundings, now
@@ -21,10 +22,15 @@ _RESUME_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who acts, and from where."""
+    """Who acts, from where, and what they say about it."""
 
     email: str
     via: str
+    comment: str = ""
+
+    def act(self) -> Act:
+        """What they do, now."""
+        return Act(by=self.email, via=self.via, comment=self.comment, now=now())
 
 
 def create(around: Surroundings, path: Path, *, process_key: str, sender: str, name: str | None) -> int:
@@ -84,7 +90,7 @@ def _tags(batch_id: int, process_key: str) -> list[str]:
     return ["bulk-sender", f"batch:{batch_id}", f"process:{process_key}", f"status:{Status.PENDING_APPROVAL}"]
 
 
-def approve(around: Surroundings, batch_id: int, *, who: Person, comment: str) -> None:
+def approve(around: Surroundings, batch_id: int, *, who: Person) -> None:
     """Decide that a batch is sent, and let its run go on."""
     api = PrefectApi(around.settings.prefect_url)
     print_of_links = fingerprint(around.settings.secret, public_url=around.settings.links_base)
@@ -92,45 +98,43 @@ def approve(around: Surroundings, batch_id: int, *, who: Person, comment: str) -
         batches.by_id(session, batch_id)
     api.require()
     with around.database.write() as session:
-        batches.approve(
-            session, batch_id, by=who.email, comment=comment, via=who.via, now=now(), link_print=print_of_links
-        )
-    let_go_on(around, api, batch_id, who=who, comment=comment)
+        batches.approve(session, batch_id, who.act(), link_print=print_of_links)
+    let_go_on(around, api, batch_id, who=who)
 
 
-def reject(around: Surroundings, batch_id: int, *, who: Person, comment: str) -> None:
+def reject(around: Surroundings, batch_id: int, *, who: Person) -> None:
     """Stop what has not left. It holds from the moment the ledger has it, whether Prefect answers or not."""
     with around.database.write() as session:
         waiting = batches.by_id(session, batch_id).phase == Phase.WAITING
-        batches.reject(session, batch_id, by=who.email, comment=comment, via=who.via, now=now())
+        batches.reject(session, batch_id, who.act())
     if waiting:
         try:
-            let_go_on(around, PrefectApi(around.settings.prefect_url), batch_id, who=who, comment=comment)
+            let_go_on(around, PrefectApi(around.settings.prefect_url), batch_id, who=who)
         except BulkSenderError:
             return  # its run is ended at the next start; nothing of it can be sent
 
 
-def archive(around: Surroundings, batch_id: int, *, who: Person, comment: str) -> None:
+def archive(around: Surroundings, batch_id: int, *, who: Person) -> None:
     """Hide a batch from the list."""
     with around.database.write() as session:
-        batches.archive(session, batch_id, by=who.email, comment=comment, via=who.via, now=now())
+        batches.archive(session, batch_id, who.act())
 
 
-def resume(around: Surroundings, batch_id: int, *, who: Person, comment: str) -> None:
+def resume(around: Surroundings, batch_id: int, *, who: Person) -> None:
     """Let a halted batch go on, in a new run."""
     api = PrefectApi(around.settings.prefect_url)
     api.require()
     with around.database.write() as session:
-        batches.resume(session, batch_id, by=who.email, comment=comment, via=who.via, now=now())
+        batches.resume(session, batch_id, who.act())
     start_again(around, api, batch_id)
 
 
-def let_go_on(around: Surroundings, api: PrefectApi, batch_id: int, *, who: Person, comment: str) -> None:
+def let_go_on(around: Surroundings, api: PrefectApi, batch_id: int, *, who: Person) -> None:
     """Wake the run of a batch that was decided; a run that is gone is replaced by a new one."""
     with around.database.read() as session:
         batch = batches.by_id(session, batch_id)
         run_id, decision = batch.flow_run_id, "Approve" if batch.status == Status.APPROVED else "Reject"
-    answers = {"decision": decision, "email": who.email, "comment": comment}
+    answers = {"decision": decision, "email": who.email, "comment": who.comment}
     if run_id is not None and api.resume(run_id, answers, wait_seconds=_RESUME_SECONDS):
         return
     with around.database.read() as session:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import orjson
 
-from domain.processes import ProcessDefinition
 from domain.findings import Found, summarise, to_objects
+from domain.processes import ProcessDefinition
 from tasks.ingest import limits, read_for
 from tasks.surroundings import Surroundings
 from tasks.validate import judge_rows
@@ -26,9 +26,7 @@ def check_file(around: Surroundings, path: Path, definition: ProcessDefinition, 
         FileProblem: it cannot be used as a whole.
     """
     table = read_for(definition, path, file_name=path.name, limits=limits(around))
-    judged = judge_rows(
-        table.rows, table.layout, definition, file_name=path.name, link_length=around.links.length
-    )
+    judged = judge_rows(table.rows, table.layout, definition, file_name=path.name, link_length=around.links.length)
     if rows_to is not None:
         with rows_to.open("wb") as file:
             for row in to_objects(judged):

@@ -68,9 +68,16 @@ class PrefectApi:
         found = self._call("GET", f"flow_runs/{run_id}", None, missing={"state": {"type": "MISSING"}})
         return str((found.get("state") or {}).get("type") or "PENDING")
 
-    def cancel(self, run_id: str) -> None:
-        """Ask a run to end."""
-        self._call("POST", f"flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}}, missing={})
+    def wait_for_end(self, run_id: str, *, wait_seconds: float) -> None:
+        """Let a run end by itself, for as long as that may take at most."""
+        deadline = time.monotonic() + wait_seconds
+        while time.monotonic() < deadline and self.state(run_id) in {"SCHEDULED", "PENDING", "RUNNING"}:
+            time.sleep(_POLL_SECONDS)
+
+    def call_crashed(self, run_id: str) -> None:
+        """Say of a run that its process is gone."""
+        state = {"type": "CRASHED", "name": "Crashed", "message": "Its process ended when everything was stopped."}
+        self._call("POST", f"flow_runs/{run_id}/set_state", {"state": state, "force": True}, missing={})
 
     def _deployment(self) -> str:
         found = self._call("GET", f"deployments/name/{DEPLOYMENT}", None, missing={})

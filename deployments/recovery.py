@@ -8,14 +8,16 @@ from domain.states import Phase, Status
 from models import batches
 from tasks.surroundings import Surroundings
 
-_LIVE = {"SCHEDULED", "PENDING", "RUNNING"}
+_ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED", "MISSING"}
 
 
 def go_on(around: Surroundings) -> list[int]:
     """Start a new run for every batch that has work left and no run that would do it.
 
-    A batch that waits for a decision is left to its suspended run. Safe to call again: the
-    ledger keeps two runs of one batch from doing anything twice.
+    Called when this machine has just started and runs no flow: where Prefect's server is our
+    own, a run that it believes to be running died with the last stop, and is called crashed. A
+    batch that waits for a decision is left to its suspended run. Safe to call again: the ledger
+    keeps two runs of one batch from doing anything twice.
 
     Returns:
         The batches that were started again.
@@ -29,9 +31,11 @@ def go_on(around: Surroundings) -> list[int]:
     started = []
     for batch_id, run_id, phase, status in open_batches:
         state = "MISSING" if run_id is None else api.state(run_id)
-        asks = phase is Phase.WAITING and status == Status.PENDING_APPROVAL and state == "PAUSED"
-        if asks or state in _LIVE:
-            continue
-        start_again(around, api, batch_id)
-        started.append(batch_id)
+        if state == "RUNNING" and run_id is not None and around.settings.prefect_api_url is None:
+            api.call_crashed(run_id)
+            state = "CRASHED"
+        decided_meanwhile = state == "PAUSED" and not (phase is Phase.WAITING and status == Status.PENDING_APPROVAL)
+        if state in _ENDED or decided_meanwhile:
+            start_again(around, api, batch_id)
+            started.append(batch_id)
     return started

@@ -90,9 +90,10 @@ def _is_sandbox(secret: SecretStr, of_sandbox: str) -> bool:
 
 async def _known(kind: type[Account]) -> Account | None:
     try:
-        return await kind.load(BLOCK)
+        found = await kind.aload(BLOCK)
     except ValueError:  # Prefect's word for a block that was never saved
         return None
+    return found if isinstance(found, kind) else None
 
 
 async def _deploy(client: PrefectClient, entry: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import psutil
@@ -146,7 +145,9 @@ class Supervisor:
         quick = time.monotonic() - child.started < _QUICK_DEATH_SECONDS
         child.deaths = child.deaths + 1 if quick else 1
         if child.deaths > _QUICK_DEATHS:
-            raise ServiceMissing(f"{child.name} ends as soon as it starts. Its log says why: {self._logs / child.name}.log")
+            raise ServiceMissing(
+                f"{child.name} ends as soon as it starts. Its log says why: {self._logs / child.name}.log"
+            )
         if child.process is not None:
             _end(child.process, (signal.SIGKILL,))
         self._tell(f"{child.name} had ended; starting it again")
@@ -203,15 +204,10 @@ def _children(settings: Settings) -> list[Child]:
         serve = [*prefect, "server", "start", "--host", host, "--port", str(settings.prefect_port)]
         children.append(Child("prefect-server", serve, health=f"{settings.prefect_url}/health"))
     if settings.needs_sandbox:
-        children.append(
-            Child(
-                "sandbox",
-                [python, "-m", "sandbox", "--host", "127.0.0.1", "--port", str(settings.sandbox_port)]
-                + ["--home", str(settings.home.resolve() / "sandbox"), "--api-key", SANDBOX_SENDGRID_KEY]
-                + ["--account-sid", SANDBOX_TWILIO_SID, "--auth-token", SANDBOX_TWILIO_TOKEN],
-                health=f"{settings.sandbox_url}/sandbox/health",
-            )
-        )
+        play = [python, "-m", "sandbox", "--host", "127.0.0.1", "--port", str(settings.sandbox_port)]
+        play += ["--home", str(settings.home.resolve() / "sandbox"), "--api-key", SANDBOX_SENDGRID_KEY]
+        play += ["--account-sid", SANDBOX_TWILIO_SID, "--auth-token", SANDBOX_TWILIO_TOKEN]
+        children.append(Child("sandbox", play, health=f"{settings.sandbox_url}/sandbox/health"))
     web = f"http://127.0.0.1:{settings.web_port}/health"
     children.append(Child("web", [python, "-m", "console"], health=web))
     children.append(Child("worker", [*prefect, "worker", "start", "--pool", POOL, "--type", "process"]))

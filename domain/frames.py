@@ -64,3 +64,17 @@ def item_column(name: str) -> str:
 def rows_schema(width: int) -> dict[str, type[pl.DataType]]:
     """The schema of ROWS for a file of `width` columns."""
     return {ROW: pl.UInt32, **{column(index): pl.String for index in range(width)}}
+
+
+def without_blank_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """ROWS without the rows in which every cell is empty or only spaces.
+
+    Column by column over the rows that are still in question, which after the first column are few:
+    looking at all cells at once costs more memory than the frame itself.
+    """
+    blank = rows
+    for name in rows.columns[1:]:
+        blank = blank.filter(pl.col(name).is_null() | (pl.col(name).str.strip_chars() == ""))
+        if blank.is_empty():
+            return rows
+    return rows.join(blank, on=ROW, how="anti", maintain_order="left")

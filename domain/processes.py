@@ -165,20 +165,24 @@ def _complaints(definition: ProcessDefinition) -> Iterator[str]:
     if sum(step.phase == "start" for step in definition.workflow) > 1:
         yield "the workflow has two start phases; keep one"
     start = definition.start
-    if start.email and not definition.email_item:
-        yield "the start phase sends an email, but no data item has type email"
-    if start.sms and not definition.phone_item:
-        yield "the start phase sends an SMS, but no data item has type phone"
+    if start.email:
+        yield from _output_complaints(definition, start.email, what="an email", item=definition.email_item)
+    if start.sms:
+        yield from _output_complaints(definition, start.sms, what="an SMS", item=definition.phone_item)
+
+
+def _output_complaints(
+    definition: ProcessDefinition, output: EmailOutput | SmsOutput, *, what: str, item: DataItem | None
+) -> Iterator[str]:
+    if item is None:
+        yield f"the start phase sends {what}, but no data item has an address for it (type email or phone)"
     known = {item.name for item in definition.data_items} | {LINK}
-    for output in (start.email, start.sms):
-        if output is None:
-            continue
-        for text in output.texts():
-            for name in PLACEHOLDER.findall(text):
-                if name not in known:
-                    yield f"the placeholder {{{{ {name} }}}} is no data item; known are {', '.join(sorted(known))}"
-        if any(LINK not in PLACEHOLDER.findall(body) for body in output.bodies()):
-            yield "a text of the start phase has no {{ link }}, so nobody could open the form"
+    for text in output.texts():
+        for name in PLACEHOLDER.findall(text):
+            if name not in known:
+                yield f"the placeholder {{{{ {name} }}}} is no data item; known are {', '.join(sorted(known))}"
+    if any(LINK not in PLACEHOLDER.findall(body) for body in output.bodies()):
+        yield "a text of the start phase has no {{ link }}, so nobody could open the form"
 
 
 def read_definition(text: str, *, name: str) -> ProcessDefinition:

@@ -39,7 +39,11 @@ def split(recipients: pl.DataFrame, *, channels: frozenset[str]) -> pl.DataFrame
 
 def _requests(valid: pl.LazyFrame, channel: str, per_request: int) -> pl.LazyFrame:
     address = "email" if channel == EMAIL else "phone"
-    wave = pl.int_range(pl.len()).over(pl.col(address).str.to_lowercase()) if per_request > 1 else pl.lit(0, dtype=pl.Int64)
+    wave = (
+        pl.int_range(pl.len()).over(pl.col(address).str.to_lowercase())
+        if per_request > 1
+        else pl.lit(0, dtype=pl.Int64)
+    )
     return (
         valid.filter(pl.col(address).is_not_null())
         .select("row", address)

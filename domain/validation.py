@@ -28,6 +28,7 @@ GIVEN = "given:"
 NAMESAKE = "namesake:"
 PLACE = ("rule", "place")
 NO_ROW = pl.lit(None, pl.UInt32)
+NEVER = pl.lit(value=False)
 
 
 def judge(
@@ -67,7 +68,7 @@ def _facts(cells: pl.DataFrame, definition: ProcessDefinition, *, link_length: i
     usable = [pl.col(item_column(item.name)).is_not_null() for item in address_items(definition)]
     known = cells.with_columns(
         is_sample=_is_sample(definition),
-        has_address=pl.any_horizontal(pl.lit(False), *usable),
+        has_address=pl.any_horizontal(NEVER, *usable),
         email_bytes=_email_bytes(definition),
         sms_characters=_sms_characters(definition, link_length=link_length),
     )
@@ -194,7 +195,7 @@ def _view(facts: pl.DataFrame, definition: ProcessDefinition, *, item: DataItem 
         given=GIVEN + item.name,
         understood=item_column(item.name),
         required=pl.lit(item.required),
-        spare=pl.any_horizontal(pl.lit(False), *spare),
+        spare=pl.any_horizontal(NEVER, *spare),
         namesake=namesake if namesake in facts.columns else NO_ROW,
     )
 

@@ -16,7 +16,7 @@ from itertools import islice
 import polars as pl
 
 from domain.errors import FileErrorCode, FileProblem
-from domain.frames import ROW, column
+from domain.frames import ROW, column, without_blank_rows
 from files.encodings import LINE_END, Text, as_text
 from files.layouts import Layout, Limits
 
@@ -62,8 +62,7 @@ def read_delimited(content: bytes, *, file_name: str, limits: Limits) -> tuple[L
     records = _plain_records(source)
     if records is None:
         records = _quoted_records(source)
-    blank = pl.all_horizontal(pl.exclude(ROW).str.strip_chars().fill_null("") == "")
-    rows = records.with_row_index(ROW, offset=source.header_row).slice(1).filter(~blank).cast({ROW: pl.UInt32})
+    rows = without_blank_rows(records.with_row_index(ROW, offset=source.header_row).slice(1).cast({ROW: pl.UInt32}))
     if rows.is_empty():
         raise source.refusal(FileErrorCode.EMPTY, "has no rows below its header. Add the recipients to it.")
     layout = Layout(
@@ -168,8 +167,9 @@ class _Lines:
         self.last = ""
 
     def __iter__(self) -> Iterator[str]:
-        for self.last in self._lines:
-            yield self.last
+        for line in self._lines:
+            self.last = line
+            yield line
 
 
 def _refuse_odd_line_end(line: str, source: _Source, *, row: int) -> None:

@@ -8,9 +8,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from xlsxwriter.format import Format  # type: ignore[import-untyped]  # it has annotations, but no py.typed
-from xlsxwriter.workbook import Workbook  # type: ignore[import-untyped]  # it has annotations, but no py.typed
-from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]  # it has annotations, but no py.typed
+from xlsxwriter.format import Format
+from xlsxwriter.workbook import Workbook
+from xlsxwriter.worksheet import Worksheet
 
 from domain.columns import address_items
 from domain.processes import DataItem, ItemType, ProcessDefinition
@@ -69,9 +69,7 @@ def _formats(workbook: Workbook) -> dict[ItemType, Format]:
     return formats
 
 
-def _write_column(  # noqa: PLR0913 - all that a column is made of, by name
-    sheet: Worksheet, place: int, item: DataItem, *, sample: str, bold: Format, format_: Format
-) -> None:
+def _write_column(sheet: Worksheet, place: int, item: DataItem, *, sample: str, bold: Format, format_: Format) -> None:
     width = min(max(NARROWEST, len(item.name) + 4, len(sample) + 2), WIDEST)
     sheet.set_column(place, place, width, format_)
     sheet.write_string(0, place, item.name, bold)

@@ -28,7 +28,7 @@ class Limits:
     bytes: int = 100_000_000
     rows: int = 2_000_000
     columns: int = 500
-    memory_bytes: int = 2_048 * MIB
+    memory_bytes: int = 3_072 * MIB
     seconds: int = 120
     unpacked_bytes: int = 2_048 * MIB
 

@@ -22,10 +22,14 @@ from files.parse import LAYOUT, PROBLEM, ROWS
 __all__ = ["Layout", "Limits", "MadeFor", "Table", "read"]
 
 PROJECT = Path(__file__).resolve().parents[1]
+PARSER = (sys.executable, "-P", "-m", "files.parse")
 PARSER_THREADS = "4"
 TALK_BYTES = 4_096
 KEPT_ENVIRONMENT = ("PATH", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
-OUT_OF_MEMORY = re.compile(rb"MemoryError|memory allocation of|Cannot allocate memory|out of memory", re.IGNORECASE)
+OUT_OF_MEMORY = re.compile(
+    rb"MemoryError|memory allocation of|allocate memory|out of memory|failed to map segment|start new thread",
+    re.IGNORECASE,
+)
 DEFAULT_LIMITS = Limits()
 
 
@@ -87,7 +91,7 @@ def _run(order: Mapping[str, object], folder: Path, *, last_words: Path, seconds
     """Start the parser and wait; its output goes to disk, because a hostile file may make it talk without end."""
     with last_words.open("wb") as talk:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "files.parse"],
+            PARSER,
             input=json.dumps(order).encode(),
             stdout=subprocess.DEVNULL,
             stderr=talk,

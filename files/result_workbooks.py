@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
-from xlsxwriter.workbook import Workbook  # type: ignore[import-untyped]  # it has annotations, but no py.typed
-from xlsxwriter.worksheet import Worksheet  # type: ignore[import-untyped]  # it has annotations, but no py.typed
+from xlsxwriter.workbook import Workbook
+from xlsxwriter.worksheet import Worksheet
 
 from domain.frames import ROW
 from files.layouts import Layout
@@ -30,7 +30,7 @@ OPTIONS = {"constant_memory": True, "strings_to_formulas": False, "strings_to_ur
 Facts = Sequence[tuple[str, str]]
 
 
-def write_workbook(  # noqa: PLR0913 - by name
+def write_workbook(
     table: pl.DataFrame,
     header: Sequence[str],
     *,

@@ -19,7 +19,9 @@ class Storage:
     def __init__(self, base: str) -> None:
         """Reach the base, a local path or any fsspec address such as `s3://bucket/folder`."""
         self._files, self._base = fsspec.core.url_to_fs(base)
-        self._is_local = "file" in (self._files.protocol if isinstance(self._files.protocol, tuple) else (self._files.protocol,))
+        self._is_local = "file" in (
+            self._files.protocol if isinstance(self._files.protocol, tuple) else (self._files.protocol,)
+        )
 
     def put(self, key: str, source: Path) -> str:
         """Keep a copy of a local file under `key`, in place of any that was there; whole or not at all.

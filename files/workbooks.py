@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import fastexcel
 import polars as pl
 
 from domain.errors import FileErrorCode, FileProblem
-from domain.frames import ROW, column
+from domain.frames import ROW, column, without_blank_rows
 from files.layouts import Layout, Limits, MadeFor
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -57,8 +58,7 @@ def read_workbook(path: Path, *, file_name: str, limits: Limits) -> tuple[Layout
     else:
         made_for = _look_into_zip(path, file_name=file_name, limits=limits)
     try:
-        workbook = fastexcel.read_excel(path)
-        sheet = _first_sheet(workbook)
+        sheet = _first_sheet(path)
     except fastexcel.FastExcelError as fault:
         raise _unreadable(fault, file_name=file_name) from fault
     if sheet is None:
@@ -153,50 +153,57 @@ def _properties(content: bytes) -> Iterator[tuple[str, str]]:
     try:
         if "<!" in content.decode("utf-8-sig"):
             return
-        tree = ElementTree.fromstring(content)  # noqa: S314 - no declarations, so no entities
-    except (UnicodeDecodeError, ElementTree.ParseError):
+        tree = ET.fromstring(content)  # noqa: S314 - no declarations, so no entities
+    except (UnicodeDecodeError, ET.ParseError):
         return
     for element in tree:
         yield element.get("name", ""), "".join(element.itertext()).strip()
 
 
-def _first_sheet(workbook: fastexcel.ExcelReader) -> fastexcel.ExcelSheet | None:
-    """`skip_rows=0` keeps the blank rows above the header, so that positions are the sheet's own."""
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A worksheet's name, its cells as text, and the blank columns to their left."""
+
+    name: str
+    cells: pl.DataFrame
+    first_column: int
+
+
+def _first_sheet(path: Path) -> _Sheet | None:
+    """The first visible sheet that is not empty; the library's own copy of it is gone when this returns.
+
+    `skip_rows=0` keeps the blank rows above the header, so that positions are the sheet's own.
+    """
+    workbook = fastexcel.read_excel(path)
     for name in workbook.sheet_names:
         sheet = workbook.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
         if sheet.visible == "visible" and sheet.width:
-            return sheet
+            return _Sheet(name, sheet.to_polars(), sheet.selected_columns[0].absolute_index)
     return None
 
 
-def _table(
-    sheet: fastexcel.ExcelSheet, *, made_for: MadeFor | None, file_name: str, limits: Limits
-) -> tuple[Layout, pl.DataFrame]:
-    first_column = sheet.selected_columns[0].absolute_index
-    cells = sheet.to_polars()
+def _table(sheet: _Sheet, *, made_for: MadeFor | None, file_name: str, limits: Limits) -> tuple[Layout, pl.DataFrame]:
+    cells = sheet.cells
     cells.columns = [column(index) for index in range(cells.width)]
-    blank = pl.all_horizontal(pl.exclude(ROW).str.strip_chars().fill_null("") == "")
-    found = cells.with_row_index(ROW, offset=1).filter(~blank).cast({ROW: pl.UInt32})
-    if found.height < 2:  # noqa: PLR2004 - a header and one row
+    found = without_blank_rows(cells.with_row_index(ROW, offset=1).cast({ROW: pl.UInt32}))
+    rows = found.slice(1)
+    if rows.is_empty():
         raise FileProblem(
             FileErrorCode.EMPTY,
             f"{file_name} has no rows below the header of its sheet {sheet.name}. Add the recipients to it.",
         )
     header_row, *titles = found.row(0)
-    rows = found.slice(1)
     width = _used_width(titles, rows)
     _refuse_size(rows.height, width, file_name=file_name, limits=limits)
-    rows = rows.select(ROW, *(_as_seen(column(index)) for index in range(width)))
-    header = tuple(title or "" for title in titles[:width])
     layout = Layout(
         format="xlsx",
-        header=header,
+        header=tuple(title or "" for title in titles[:width]),
         header_row=header_row,
         sheet=sheet.name,
-        first_column=first_column,
+        first_column=sheet.first_column,
         made_for=made_for,
     )
-    return layout, rows
+    return layout, rows.select(rows[ROW], *(_as_seen(rows[column(index)]) for index in range(width)))
 
 
 def _used_width(titles: list[str | None], rows: pl.DataFrame) -> int:
@@ -214,7 +221,10 @@ def _refuse_size(rows: int, width: int, *, file_name: str, limits: Limits) -> No
             )
 
 
-def _as_seen(name: str) -> pl.Expr:
+def _as_seen(cells: pl.Series) -> pl.Series:
     """A date cell comes with a midnight that nobody sees in the sheet; an empty text is an empty cell."""
-    text = pl.col(name).str.replace(MIDNIGHT, "$1")
-    return pl.when(text != "").then(text).alias(name)
+    if cells.str.contains(MIDNIGHT).any():
+        cells = cells.str.replace(MIDNIGHT, "$1")
+    if (cells == "").any():
+        cells = cells.set(cells == "", None)
+    return cells

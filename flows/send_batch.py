@@ -6,14 +6,16 @@ Prefect: each may be run again as it stands, and only the ledger knows what may 
 
 from __future__ import annotations
 
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import flow, task
+from prefect.client.schemas.objects import State
 from prefect.flow_runs import suspend_flow_run
-from prefect.futures import wait
+from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
-from prefect.states import Failed, State
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.states import Failed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from domain.signing import result_url
 from tasks import approval, ingest, limits, reconcile, report, send, shown, split, validate
@@ -23,7 +25,11 @@ from tasks.surroundings import here
 CHUNKS_AT_ONCE = 4
 
 
-@flow(name="send-batch", task_runner=ThreadPoolTaskRunner(max_workers=CHUNKS_AT_ONCE), log_prints=False)
+# Its futures are a kind of PrefectFuture, which the parameter's type does not allow for.
+RUNNER = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner[Any](max_workers=CHUNKS_AT_ONCE))
+
+
+@flow(name="send-batch", task_runner=RUNNER)
 def send_batch(batch_id: int) -> State[None] | None:
     """One batch from uploaded file to result file; safe to start again at any point.
 
@@ -32,7 +38,9 @@ def send_batch(batch_id: int) -> State[None] | None:
     """
     ingest_file(batch_id)
     if not validate_rows(batch_id):
-        return Failed(message=f"Batch {batch_id} cannot be used; its reason stands in: bulk-sender batch show {batch_id}")
+        return Failed(
+            message=f"Batch {batch_id} cannot be used; its reason stands in: bulk-sender batch show {batch_id}"
+        )
     if not await_approval(batch_id):
         announce(batch_id, "stopped")
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from alembic import context
 from sqlalchemy import create_engine
 from sqlmodel import SQLModel
@@ -11,7 +13,7 @@ import models.tables
 from settings import load
 
 
-def _plain_type(kind: str, value: object, _context: object) -> str | bool:
+def _plain_type(kind: str, value: object, _context: object) -> str | Literal[False]:
     """Write our own column types as the plain ones they are in the database."""
     if kind == "type" and isinstance(value, models.tables.UtcDateTime):
         return "sa.DateTime(timezone=True)"

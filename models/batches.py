@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlmodel import Session, col, func, or_, select
 from domain.errors import NotAllowed, NotFound
 from domain.states import AT_REST, REJECTABLE, Phase, Status, before_phase
 from models import processes
+from models.bulk import changed_rows
 from models.tables import Batch, Decision, ProcessVersion
 
 ARCHIVED = "Archived"
@@ -22,6 +24,16 @@ SORTS = {
     "sender": func.lower(Batch.sender),
     "status": col(Batch.status),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who does something to a batch, where, when, and what they say about it."""
+
+    by: str
+    via: str
+    now: datetime
+    comment: str = ""
 
 
 def add(session: Session, batch: Batch) -> Batch:
@@ -89,13 +101,13 @@ def advance(session: Session, batch_id: int, to: Phase, *, now: datetime, **chan
     Returns:
         True for the one caller that moved it, False for everyone else.
     """
-    moved = session.execute(
+    moved = changed_rows(
+        session,
         update(Batch)
         .where(col(Batch.id) == batch_id, col(Batch.phase).in_(before_phase(to)))
-        .values(phase=to.value, phase_at=now, **changes)
+        .values(phase=to.value, phase_at=now, **changes),
     )
-    session.expire_all()
-    return bool(moved.rowcount == 1)  # type: ignore[attr-defined]  an UPDATE's result has a row count
+    return moved == 1
 
 
 def note(session: Session, batch_id: int, **changes: Any) -> None:  # noqa: ANN401  columns of any type
@@ -104,7 +116,7 @@ def note(session: Session, batch_id: int, **changes: Any) -> None:  # noqa: ANN4
     session.expire_all()
 
 
-def approve(session: Session, batch_id: int, *, by: str, comment: str, via: str, now: datetime, link_print: str) -> None:
+def approve(session: Session, batch_id: int, act: Act, *, link_print: str) -> None:
     """Decide that a checked batch may be sent; doing it again changes nothing.
 
     Raises:
@@ -118,7 +130,9 @@ def approve(session: Session, batch_id: int, *, by: str, comment: str, via: str,
     if batch.phase == Phase.FAILED:
         raise NotAllowed(f"Batch {batch_id} cannot be approved: {batch.reason}")
     if batch.phase == Phase.CHECKING:
-        raise NotAllowed(f"Batch {batch_id} is still being checked. Wait for it: bulk-sender batch wait {batch_id} --until waiting")
+        raise NotAllowed(
+            f"Batch {batch_id} is still being checked. Wait for it: bulk-sender batch wait {batch_id} --until waiting"
+        )
     definition = processes.definition_of(processes.version_by_id(session, batch.process_version_id))
     if definition.start.email is None and definition.start.sms is None:
         raise NotAllowed(
@@ -128,10 +142,10 @@ def approve(session: Session, batch_id: int, *, by: str, comment: str, via: str,
     if batch.valid == 0:
         raise NotAllowed(f"Batch {batch_id} has no row that can be sent. Correct the file and create the batch again.")
     _decide(session, batch, Status.APPROVED, values={"link_print": link_print}, phases={Phase.WAITING})
-    _record(session, batch, act="approve", by=by, comment=comment, via=via, now=now)
+    _record(session, batch, act, name="approve")
 
 
-def reject(session: Session, batch_id: int, *, by: str, comment: str, via: str, now: datetime) -> None:
+def reject(session: Session, batch_id: int, act: Act) -> None:
     """Stop what has not left yet, before or during the send; doing it again changes nothing.
 
     Raises:
@@ -141,33 +155,37 @@ def reject(session: Session, batch_id: int, *, by: str, comment: str, via: str, 
     if batch.status == Status.ADMIN_REJECTION:
         return
     if batch.phase == Phase.CHECKING:
-        raise NotAllowed(f"Batch {batch_id} is still being checked. Wait for it: bulk-sender batch wait {batch_id} --until waiting")
+        raise NotAllowed(
+            f"Batch {batch_id} is still being checked. Wait for it: bulk-sender batch wait {batch_id} --until waiting"
+        )
     if batch.phase not in REJECTABLE:
         raise NotAllowed(f"Batch {batch_id} is {batch.phase}; nothing is left to stop.")
     _decide(
         session,
         batch,
         Status.ADMIN_REJECTION,
-        values={"phase": Phase.STOPPED.value, "phase_at": now, "reason": None},
+        values={"phase": Phase.STOPPED.value, "phase_at": act.now, "reason": None},
         phases=REJECTABLE,
     )
-    _record(session, batch, act="reject", by=by, comment=comment, via=via, now=now)
+    _record(session, batch, act, name="reject")
 
 
 def _decide(
     session: Session, batch: Batch, status: Status, *, values: dict[str, Any], phases: Collection[Phase]
 ) -> None:
-    decided = session.execute(
+    decided = changed_rows(
+        session,
         update(Batch)
         .where(col(Batch.id) == batch.id, col(Batch.status) == batch.status, col(Batch.phase).in_(phases))
-        .values(status=status.value, **values)
+        .values(status=status.value, **values),
     )
-    if decided.rowcount != 1:  # type: ignore[attr-defined]  an UPDATE's result has a row count
-        raise NotAllowed(f"Batch {batch.id} changed in this moment. Look at it and decide again: bulk-sender batch show {batch.id}")
-    session.expire_all()
+    if decided != 1:
+        raise NotAllowed(
+            f"Batch {batch.id} changed in this moment. Look at it and decide again: bulk-sender batch show {batch.id}"
+        )
 
 
-def archive(session: Session, batch_id: int, *, by: str, comment: str, via: str, now: datetime) -> None:
+def archive(session: Session, batch_id: int, act: Act) -> None:
     """Hide a batch from the list; doing it again changes nothing.
 
     Raises:
@@ -176,36 +194,38 @@ def archive(session: Session, batch_id: int, *, by: str, comment: str, via: str,
     batch = by_id(session, batch_id)
     if batch.archived_at is not None:
         return
-    hidden = session.execute(
+    hidden = changed_rows(
+        session,
         update(Batch)
         .where(col(Batch.id) == batch_id, col(Batch.archived_at).is_(None), col(Batch.phase).in_(AT_REST))
         .where(or_(col(Batch.phase) != Phase.WAITING, col(Batch.status) != Status.APPROVED))
-        .values(archived_at=now)
+        .values(archived_at=act.now),
     )
-    session.expire_all()
-    if hidden.rowcount != 1:  # type: ignore[attr-defined]  an UPDATE's result has a row count
+    if hidden != 1:
         phase = by_id(session, batch_id).phase
         doing = Phase.SENDING if phase == Phase.WAITING else phase
         raise NotAllowed(f"Batch {batch_id} is {doing}; archive it when it is done, or reject it first.")
-    _record(session, batch, act="archive", by=by, comment=comment, via=via, now=now)
+    _record(session, batch, act, name="archive")
 
 
-def resume(session: Session, batch_id: int, *, by: str, comment: str, via: str, now: datetime) -> None:
+def resume(session: Session, batch_id: int, act: Act) -> None:
     """Let a halted batch go on with what is pending.
 
     Raises:
         NotAllowed: it is not halted.
     """
     batch = by_id(session, batch_id)
-    paused = session.execute(
+    paused = changed_rows(
+        session,
         update(Batch)
         .where(col(Batch.id) == batch_id, col(Batch.phase) == Phase.PAUSED)
-        .values(phase=Phase.SENDING.value, phase_at=now, reason=None)
+        .values(phase=Phase.SENDING.value, phase_at=act.now, reason=None),
     )
-    session.expire_all()
-    if paused.rowcount != 1:  # type: ignore[attr-defined]  an UPDATE's result has a row count
-        raise NotAllowed(f"Batch {batch_id} is {by_id(session, batch_id).phase}, not paused; there is nothing to resume.")
-    _record(session, batch, act="resume", by=by, comment=comment, via=via, now=now)
+    if paused != 1:
+        raise NotAllowed(
+            f"Batch {batch_id} is {by_id(session, batch_id).phase}, not paused; there is nothing to resume."
+        )
+    _record(session, batch, act, name="resume")
 
 
 def decisions(session: Session, batch_id: int) -> list[Decision]:
@@ -213,15 +233,15 @@ def decisions(session: Session, batch_id: int) -> list[Decision]:
     return list(session.exec(select(Decision).where(Decision.batch_id == batch_id).order_by(col(Decision.id))).all())
 
 
-def _record(session: Session, batch: Batch, *, act: str, by: str, comment: str, via: str, now: datetime) -> None:
+def _record(session: Session, batch: Batch, act: Act, *, name: str) -> None:
     session.add(
         Decision(
             batch_id=id_of(batch),
-            act=act,
-            by=by,
-            comment=comment,
-            via=via,
-            at=now,
+            act=name,
+            by=act.by,
+            comment=act.comment,
+            via=act.via,
+            at=act.now,
             file_sha256=batch.file_sha256,
             process_version_id=batch.process_version_id,
         )

@@ -1,8 +1,11 @@
-"""Writing many rows at once: a million recipients must not pass one by one."""
+"""Writing many rows at once: a million recipients must not pass one by one. And counting what a statement changed."""
 
 from __future__ import annotations
 
+from typing import cast
+
 import polars as pl
+from sqlalchemy import CursorResult, Delete, Update
 from sqlmodel import Session
 
 
@@ -26,3 +29,11 @@ def insert(session: Session, table: str, frame: pl.DataFrame) -> None:
         raise RuntimeError(message)
     with driver.cursor() as cursor, cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN') as copy:
         copy.write(frame.write_csv(separator="\t", include_header=False, null_value="\\N", quote_style="never"))
+
+
+def changed_rows(session: Session, statement: Update | Delete) -> int:
+    """Execute a statement and say how many rows it changed; what the session had loaded is forgotten."""
+    statement = statement.execution_options(synchronize_session=False)
+    result = cast("CursorResult[tuple[()]]", session.execute(statement))
+    session.expire_all()
+    return result.rowcount

@@ -33,9 +33,13 @@ class Database:
         try:
             parsed = make_url(url)
         except ArgumentError as fault:
-            raise SettingsProblem("BULK_SENDER_DATABASE_URL is not a database address; use postgresql://user:password@host/name.") from fault
+            raise SettingsProblem(
+                "BULK_SENDER_DATABASE_URL is not a database address; use postgresql://user:password@host/name."
+            ) from fault
         if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-            raise SettingsProblem(f"BULK_SENDER_DATABASE_URL names {parsed.get_backend_name()}; use postgresql:// or sqlite:///.")
+            raise SettingsProblem(
+                f"BULK_SENDER_DATABASE_URL names {parsed.get_backend_name()}; use postgresql:// or sqlite:///."
+            )
         self.url = url
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.engine: Engine = _sqlite_engine(url) if self.is_sqlite else create_engine(url, pool_pre_ping=True)
@@ -73,7 +77,9 @@ class Database:
                     connection.commit()
         except OperationalError as fault:
             where = make_url(self.url).render_as_string(hide_password=True)
-            raise ServiceMissing(f"The database {where} does not answer. Start it, or correct BULK_SENDER_DATABASE_URL.") from fault
+            raise ServiceMissing(
+                f"The database {where} does not answer. Start it, or correct BULK_SENDER_DATABASE_URL."
+            ) from fault
 
     def close(self) -> None:
         """Close every connection."""

@@ -89,5 +89,3 @@ def version_by_id(session: Session, version_id: int) -> ProcessVersion:
 def definition_of(version: ProcessVersion) -> ProcessDefinition:
     """The version's content."""
     return ProcessDefinition.model_validate_json(version.definition)
-
-

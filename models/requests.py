@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import polars as pl
-from sqlalchemy import ColumnElement, bindparam, exists, or_, text, update
+from sqlalchemy import ColumnElement, bindparam, exists, literal, or_, text, update
 from sqlmodel import Session, col, func, select
 
 from domain.states import MESSAGE_OF_REQUEST, MessageState, Phase, RequestState, Status, before_request
 from models import batches
-from models.bulk import insert
-from models.tables import Batch, Message, Recipient, Request
+from models.bulk import changed_rows, insert
+from models.tables import Batch, Message, Recipient, Request, UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def chunks(session: Session, batch_id: int) -> list[int]:
         select(Request.chunk)
         .where(Request.batch_id == batch_id, col(Request.state).in_([RequestState.NEW, RequestState.INTENT]))
         .distinct()
-        .order_by(Request.chunk)
+        .order_by(col(Request.chunk))
     )
     return list(session.exec(query).all())
 
@@ -146,23 +146,18 @@ def members(session: Session, batch_id: int, chunk: int) -> Members | None:
     return Members(found[0][0], frozenset(row for _, row in found))
 
 
-def open_until(session: Session, batch_id: int, chunk: int) -> datetime | None:
+def open_until(session: Session, batch_id: int, chunk: int, *, now: datetime) -> datetime | None:
     """The next moment at which an open request of a chunk may have to be looked at; None if none is open.
 
-    That is when a provider's waiting time ends, or when the lease of another worker does.
+    That is when a provider's waiting time ends, when the lease of another worker does, or now.
     """
-    query = select(func.min(func.coalesce(Request.lease_until, Request.not_before, Request.asked_at))).where(
+    moment = func.coalesce(Request.lease_until, Request.not_before, literal(now, UtcDateTime()))
+    query = select(func.min(moment)).where(
         Request.batch_id == batch_id,
         Request.chunk == chunk,
         col(Request.state).in_([RequestState.NEW, RequestState.INTENT]),
     )
-    until = session.exec(query).one()
-    if until is not None:
-        return until
-    still_open = select(Request.number).where(
-        Request.batch_id == batch_id, Request.chunk == chunk, Request.state == RequestState.NEW
-    )
-    return datetime.min.replace(tzinfo=UTC) if session.exec(still_open.limit(1)).first() is not None else None
+    return session.exec(query).one()
 
 
 def changed_content(session: Session, batch_id: int, digests: Mapping[int, str]) -> list[int]:
@@ -240,7 +235,9 @@ def claim(
     return set(session.exec(select(Request.number).where(Request.claim == token)).all())
 
 
-def record(session: Session, batch_id: int, answers: Sequence[Answer], *, token_of: Mapping[int, str], now: datetime) -> set[int]:
+def record(
+    session: Session, batch_id: int, answers: Sequence[Answer], *, token_of: Mapping[int, str], now: datetime
+) -> set[int]:
     """Record answers, and what they mean for the members and for the batch's count of sent.
 
     Args:
@@ -269,7 +266,8 @@ def _stands_in(to: RequestState) -> ColumnElement[bool]:
 
 
 def _record_one(session: Session, batch_id: int, answer: Answer, token_of: Mapping[int, str], now: datetime) -> bool:
-    changed = session.execute(
+    free = {"claim": None, "lease_until": None} if answer.state is RequestState.NEW else {}
+    statement = (
         update(Request)
         .where(
             col(Request.batch_id) == batch_id,
@@ -285,11 +283,10 @@ def _record_one(session: Session, batch_id: int, answer: Answer, token_of: Mappi
             code=answer.code,
             detail=answer.detail,
             not_before=answer.not_before,
-            **({"claim": None, "lease_until": None} if answer.state is RequestState.NEW else {}),
+            **free,
         )
-        .execution_options(synchronize_session=False)
     )
-    return bool(changed.rowcount == 1)  # type: ignore[attr-defined]  an UPDATE's result has a row count
+    return changed_rows(session, statement) == 1
 
 
 def _record_members(
@@ -315,19 +312,26 @@ def _count_sent(session: Session, batch_id: int, numbers: Sequence[int], *, now:
     if not numbers:
         return
     members = select(Message.row).where(Message.batch_id == batch_id, col(Message.request).in_(numbers))
-    first = session.execute(
+    first_link = (
         update(Recipient)
         .where(col(Recipient.batch_id) == batch_id, col(Recipient.row).in_(members), col(Recipient.sent_at).is_(None))
         .values(sent_at=now)
-        .execution_options(synchronize_session=False)
     )
-    newly: int = first.rowcount  # type: ignore[attr-defined]  an UPDATE's result has a row count
+    newly = changed_rows(session, first_link)
     session.execute(update(Batch).where(col(Batch.id) == batch_id).values(sent=Batch.sent + newly))
     session.expire_all()
 
 
 def replace(
-    session: Session, batch_id: int, number: int, *, groups: Sequence[Sequence[int]], refused: Mapping[int, str], token: str, answer: Answer, now: datetime
+    session: Session,
+    batch_id: int,
+    number: int,
+    *,
+    groups: Sequence[Sequence[int]],
+    refused: Mapping[int, str],
+    token: str,
+    answer: Answer,
+    now: datetime,
 ) -> bool:
     """Let new requests carry the members of one that the provider refused as a whole.
 
@@ -356,7 +360,12 @@ def replace(
     for child, positions in enumerate(groups, start=first):
         session.add(
             Request(
-                batch_id=batch_id, number=child, chunk=parent.chunk, channel=parent.channel, size=len(positions), parent=number
+                batch_id=batch_id,
+                number=child,
+                chunk=parent.chunk,
+                channel=parent.channel,
+                size=len(positions),
+                parent=number,
             )
         )
         session.flush()
@@ -396,7 +405,12 @@ def doubt_expired(session: Session, batch_id: int, *, now: datetime) -> int:
     ).all()
     token_of = {request.number: request.claim or "" for request in expired}
     answers = [
-        Answer(number, RequestState.IN_DOUBT, code="worker_lost", detail="The sender stopped before the provider's answer was recorded.")
+        Answer(
+            number,
+            RequestState.IN_DOUBT,
+            code="worker_lost",
+            detail="The sender stopped before the provider's answer was recorded.",
+        )
         for number in token_of
     ]
     return len(record(session, batch_id, answers, token_of=token_of, now=now))

@@ -143,7 +143,9 @@ class Settings(BaseSettings):
         except FileExistsError:
             pass
         except OSError as fault:
-            raise SettingsProblem(f"{path} cannot be written ({fault.strerror}). Set {PREFIX}HOME to a folder that can.") from fault
+            raise SettingsProblem(
+                f"{path} cannot be written ({fault.strerror}). Set {PREFIX}HOME to a folder that can."
+            ) from fault
         return path.read_bytes().strip()
 
 
@@ -157,11 +159,13 @@ def load(**instead: object) -> Settings:
         SettingsProblem: a value is not usable, or half a set of credentials is given.
     """
     try:
-        settings = Settings(**instead)  # type: ignore[arg-type]  judged by the class itself
+        settings = Settings(**instead)  # type: ignore[arg-type]  # judged by the class itself
     except ValidationError as fault:
         first = fault.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        raise SettingsProblem(f"{name} is not usable: {first['msg']}. Correct it in the environment or in .env.") from fault
+        raise SettingsProblem(
+            f"{name} is not usable: {first['msg']}. Correct it in the environment or in .env."
+        ) from fault
     for complaint in _complaints(settings):
         raise SettingsProblem(complaint)
     return settings
@@ -184,7 +188,9 @@ def _complaints(settings: Settings) -> list[str]:
         ("TWILIO_HOST", "TWILIO_ACCOUNT_SID"),
     ):
         if sets[given] and not sets[needed]:
-            found.append(f"{PREFIX}{given} is set, but {PREFIX}{needed} is missing. Set both, or neither for the sandbox.")
+            found.append(
+                f"{PREFIX}{given} is set, but {PREFIX}{needed} is missing. Set both, or neither for the sandbox."
+            )
     for name in ("public_url", "sendgrid_host", "twilio_host", "prefect_api_url"):
         value = getattr(settings, name)
         if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
@@ -192,7 +198,9 @@ def _complaints(settings: Settings) -> list[str]:
     if settings.secret_key is not None and len(settings.secret_key.get_secret_value()) < 32:  # noqa: PLR2004  256 bits as text
         found.append(f"{PREFIX}SECRET_KEY is shorter than 32 characters. Make one with: openssl rand -base64 36")
     if settings.public_url is None and _leaves_the_machine(settings):
-        found.append(f"{PREFIX}PUBLIC_URL is missing: links sent to real people would point at this machine. Set it to the address that they can reach.")
+        found.append(
+            f"{PREFIX}PUBLIC_URL is missing: links sent to real people would point at this machine. Set it to the address that they can reach."
+        )
     return found
 
 

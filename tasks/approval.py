@@ -12,6 +12,7 @@ from domain.links import fingerprint
 from domain.states import Phase, Status
 from domain.summary import Checked, ProblemKind, check_markdown, sample_messages
 from models import batches, processes
+from models.batches import Act
 from tasks.surroundings import Surroundings, now
 
 VIA = "Prefect UI"
@@ -28,7 +29,9 @@ class Approval(RunInput):
     """The form on which a batch is decided; it has no default decision."""
 
     decision: Decision = Field(title="Decision", description="Approve sends it; Reject ends it.")
-    email: str = Field(title="Your email", description="Recorded with the decision.", min_length=3, pattern=r"^[^@\s]+@[^@\s]+$")
+    email: str = Field(
+        title="Your email", description="Recorded with the decision.", min_length=3, pattern=r"^[^@\s]+@[^@\s]+$"
+    )
     comment: str = Field(default="", title="Comment", description="Recorded with the decision.")
 
 
@@ -51,11 +54,11 @@ def decide(around: Surroundings, batch_id: int, form: Approval) -> str | None:
         with around.database.write() as session:
             if batches.by_id(session, batch_id).status != Status.PENDING_APPROVAL:
                 return None
-            who = {"by": form.email, "comment": form.comment, "via": VIA, "now": now()}
+            act = Act(by=form.email, comment=form.comment, via=VIA, now=now())
             if form.decision is Decision.REJECT:
-                batches.reject(session, batch_id, **who)
+                batches.reject(session, batch_id, act)
             else:
-                batches.approve(session, batch_id, link_print=link_print(around), **who)
+                batches.approve(session, batch_id, act, link_print=link_print(around))
     except NotAllowed as refusal:
         return str(refusal)
     return None
@@ -82,9 +85,7 @@ def checked(around: Surroundings, batch_id: int) -> Checked:
             valid=batch.valid,
             invalid=batch.invalid,
             warnings=batch.warnings,
-            problems=[
-                ProblemKind(kind["message"], kind["count"], kind["rows"]) for kind in batch.problems or []
-            ],
+            problems=[ProblemKind(kind["message"], kind["count"], kind["rows"]) for kind in batch.problems or []],
         )
 
 
@@ -102,9 +103,15 @@ def invitation(around: Surroundings, batch_id: int, *, refusal: str | None) -> s
         )
         if output is not None and not real
     ]
-    parts = [check_markdown(checked(around, batch_id)), "### What people will read (made-up values)", sample_messages(definition)]
+    parts = [
+        check_markdown(checked(around, batch_id)),
+        "### What people will read (made-up values)",
+        sample_messages(definition),
+    ]
     if sandboxed:
-        parts.append(f"*No credentials are set for {' and '.join(sandboxed)}: that goes to the sandbox, and nothing of it is really sent.*")
+        parts.append(
+            f"*No credentials are set for {' and '.join(sandboxed)}: that goes to the sandbox, and nothing of it is really sent.*"
+        )
     if refusal:
         parts.insert(0, f"**That decision could not be taken.** {refusal}")
     return "\n\n".join(parts)

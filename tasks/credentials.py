@@ -64,12 +64,12 @@ def refused_sender(definition: ProcessDefinition) -> str | None:
     """Why the accounts do not permit the senders of a process; None if they do."""
     start = definition.start
     if start.email:
-        account: SendGridAccount = SendGridAccount.load(BLOCK)  # type: ignore[assignment]  sync in sync code
+        account: SendGridAccount = SendGridAccount.load(BLOCK)  # type: ignore[assignment]  # sync in sync code
         address = parseaddr(start.email.sender)[1]
         if account.senders and address.casefold() not in {sender.casefold() for sender in account.senders}:
             return f"The SendGrid account in Prefect's blocks does not permit the sender {address}. Add it there, then resume the batch."
     if start.sms:
-        sms: TwilioAccount = TwilioAccount.load(BLOCK)  # type: ignore[assignment]  sync in sync code
+        sms: TwilioAccount = TwilioAccount.load(BLOCK)  # type: ignore[assignment]  # sync in sync code
         if sms.senders and start.sms.sender not in sms.senders:
             return f"The Twilio account in Prefect's blocks does not permit the sender {start.sms.sender}. Add it there, then resume the batch."
     return None
@@ -77,8 +77,8 @@ def refused_sender(definition: ProcessDefinition) -> str | None:
 
 def open_providers(settings: Settings) -> Callable[[str], SendGrid | Twilio]:
     """Load the accounts once, and give what opens the provider of a channel inside a running loop."""
-    email: SendGridAccount = SendGridAccount.load(BLOCK)  # type: ignore[assignment]  sync in sync code
-    sms: TwilioAccount = TwilioAccount.load(BLOCK)  # type: ignore[assignment]  sync in sync code
+    email: SendGridAccount = SendGridAccount.load(BLOCK)  # type: ignore[assignment]  # sync in sync code
+    sms: TwilioAccount = TwilioAccount.load(BLOCK)  # type: ignore[assignment]  # sync in sync code
 
     def provider(channel: str) -> SendGrid | Twilio:
         if channel == EMAIL:

@@ -22,9 +22,7 @@ def read_for(definition: ProcessDefinition, path: Path, *, file_name: str, limit
     """
     table = read(path, file_name=file_name, limits=limits)
     made_for = table.layout.made_for
-    recognise(
-        table.layout.header, definition, file_name=file_name, file_process=made_for.key if made_for else None
-    )
+    recognise(table.layout.header, definition, file_name=file_name, file_process=made_for.key if made_for else None)
     return table
 
 
@@ -57,9 +55,7 @@ def ingest(around: Surroundings, batch_id: int) -> int:
         return 0
     rows_key = keep_rows(around, uid, table)
     with around.database.write() as session:
-        batches.note(
-            session, batch_id, rows_key=rows_key, layout=table.layout.to_json(), row_count=table.rows.height
-        )
+        batches.note(session, batch_id, rows_key=rows_key, layout=table.layout.to_json(), row_count=table.rows.height)
     return table.rows.height
 
 

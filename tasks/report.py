@@ -32,7 +32,9 @@ def write_file(around: Surroundings, batch_id: int, path: Path) -> None:
         batch = batches.by_id(session, batch_id)
         keys = (batch.rows_key, batch.recipients_key, batch.problems_key)
         if batch.layout is None or None in keys:
-            raise NotAllowed(f"Batch {batch_id} is {batch.phase}, so it has no result yet. {batch.reason or ''}".strip())
+            raise NotAllowed(
+                f"Batch {batch_id} is {batch.phase}, so it has no result yet. {batch.reason or ''}".strip()
+            )
         layout = Layout.from_json(batch.layout)
         planned = requests.has_plan(session, batch_id)
         sent = messages(session, batch_id, stopped=batch.phase == Phase.STOPPED)
@@ -42,8 +44,7 @@ def write_file(around: Surroundings, batch_id: int, path: Path) -> None:
     rows, recipients, problems = (_frame(around, key) for key in keys if key is not None)
     if stopped_before:
         sent = _never_sent(recipients)
-    stage = "send" if planned or stopped_before else "check"
-    statuses = annotate(recipients, problems, sent, stage=stage)
+    statuses = annotate(recipients, problems, sent, stage="send" if planned or stopped_before else "check")
     write_result(rows, statuses, layout=layout, path=path, summary=Summary(facts=facts))
 
 

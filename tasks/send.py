@@ -175,9 +175,7 @@ class _ChunkSender:
         lease_until = moment + self._timeout + _LEASE_MARGIN
         digests = {number: digest for number, (_, _, digest) in ready.items()}
         with self._around.database.write() as session:
-            ours = requests.claim(
-                session, self._batch_id, digests, token=token, lease_until=lease_until, now=moment
-            )
+            ours = requests.claim(session, self._batch_id, digests, token=token, lease_until=lease_until, now=moment)
             changed = requests.changed_content(session, self._batch_id, digests) if len(ours) < len(ready) else []
         if changed:
             self._halt(
@@ -230,7 +228,7 @@ class _ChunkSender:
             requests.doubt_expired(session, self._batch_id, now=moment)
             if batches.by_id(session, self._batch_id).phase != Phase.SENDING:
                 return None
-            until = requests.open_until(session, self._batch_id, self._chunk)
+            until = requests.open_until(session, self._batch_id, self._chunk, now=moment)
         if until is None:
             return None
         return min(max(0.0, (until - moment).total_seconds()), _LONGEST_NAP_SECONDS)
@@ -287,7 +285,9 @@ def _answer(work: _Work, outcome: Outcome, moment: datetime, state: RequestState
     wait = None
     if outcome.kind is OutcomeKind.TRY_LATER:
         seconds = waiting_seconds(
-            work.request.attempt + 1, asked=outcome.retry_after, chance=random.random()  # noqa: S311  spreads retries, guards nothing
+            work.request.attempt + 1,
+            asked=outcome.retry_after,
+            chance=random.random(),  # noqa: S311  spreads retries, guards nothing
         )
         wait = moment + timedelta(seconds=seconds)
     return Answer(

@@ -47,12 +47,12 @@ def show_check(around: Surroundings, batch_id: int) -> None:
 
 def start_progress(around: Surroundings, batch_id: int) -> UUID | None:
     """A progress artifact for the send; None where it could not be made."""
+    made: object = None
     with _optional("progress"):
         made = create_progress_artifact(
             _percent(around, batch_id), key=f"batch-{batch_id}-sent", description="Recipients that were dealt with"
         )
-        return made if isinstance(made, UUID) else None
-    return None
+    return made if isinstance(made, UUID) else None
 
 
 def show_progress(around: Surroundings, batch_id: int, artifact: UUID | None) -> None:

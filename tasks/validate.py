@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from domain.columns import recognise
+from domain.findings import Judged, summarise
 from domain.processes import ProcessDefinition
 from domain.states import Phase
-from domain.findings import Judged, summarise
 from domain.validation import judge
 from files.reading import Layout
 from models import batches, processes, recipients

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import phonenumbers
 import polars as pl
 import pytest
@@ -30,7 +32,7 @@ EMAIL_OUTPUT = 'email: {from: a@acme.example, subject: "{{ first_name }}", text:
 SMS_OUTPUT = 'sms: {from: "+15005550006", text: "Dear {{ first_name }}: {{ link }}"}'
 SMS_FIXED = len("Dear : ")
 LINK_LENGTH = 50
-GOOD = {"first_name": "Anna", "email": "anna@b.com", "phone": "07400 123456"}
+GOOD: dict[str, str | None] = {"first_name": "Anna", "email": "anna@b.com", "phone": "07400 123456"}
 E164 = "+447400123456"
 
 
@@ -48,7 +50,7 @@ SMS_ONLY = process(SMS_OUTPUT)
 NO_START = process()
 
 
-def judged(*rows: dict[str, str | None], definition: ProcessDefinition = BOTH) -> Judged:
+def judged(*rows: Mapping[str, str | None], definition: ProcessDefinition = BOTH) -> Judged:
     """Judge rows given as item -> cell; the first is row 2."""
     names = [item.name for item in definition.data_items]
     cells = [(number, *(row.get(name) for name in names)) for number, row in enumerate(rows, 2)]
@@ -169,7 +171,7 @@ def test_an_address_that_no_output_uses_is_a_value_but_nothing_is_sent_there() -
 
 
 def test_the_example_row_is_never_sent_and_has_that_one_problem() -> None:
-    samples: dict[str, str | None] = dict(sample_values(BOTH))
+    samples = dict[str, str | None](sample_values(BOTH))
 
     result = judged(samples, GOOD)
 
@@ -178,7 +180,7 @@ def test_the_example_row_is_never_sent_and_has_that_one_problem() -> None:
 
 
 def test_the_example_row_is_known_even_when_a_spreadsheet_rewrote_its_date_and_number() -> None:
-    samples: dict[str, str | None] = dict(sample_values(BOTH))
+    samples = dict[str, str | None](sample_values(BOTH))
 
     result = judged(samples | {"day": "31/01/2030", "premium": "123,45", "phone": "4.474E+11"})
 
@@ -186,13 +188,13 @@ def test_the_example_row_is_known_even_when_a_spreadsheet_rewrote_its_date_and_n
 
 
 def test_the_example_row_with_a_person_in_it_is_that_person() -> None:
-    samples: dict[str, str | None] = dict(sample_values(BOTH))
+    samples = dict[str, str | None](sample_values(BOTH))
 
     assert judged(samples | GOOD).recipients["valid"].to_list() == [True]
 
 
 def test_two_example_rows_are_not_called_identical() -> None:
-    samples: dict[str, str | None] = dict(sample_values(BOTH))
+    samples = dict[str, str | None](sample_values(BOTH))
 
     assert judged(samples, samples).problems["code"].to_list() == ["sample_row", "sample_row"]
 
@@ -270,9 +272,7 @@ def test_problems_are_ordered_by_row_then_by_rule() -> None:
 
 def test_no_message_quotes_a_cell() -> None:
     secret = "secret@@value"
-    row: dict[str, str | None] = dict.fromkeys(GOOD, secret) | dict.fromkeys(
-        ["day", "premium", "paperless", "cover", "broker"], secret
-    )
+    row = dict.fromkeys([*GOOD, "day", "premium", "paperless", "cover", "broker"], secret)
 
     result = judged(row, row)
 
@@ -352,7 +352,7 @@ def test_rows_in_are_rows_out(rows: list[dict[str, str | None]]) -> None:
 
 def test_the_example_values_of_every_type_are_understood() -> None:
     assert {item.type for item in BOTH.data_items} == set(ItemType)
-    assert judged(dict(sample_values(BOTH)) | {"first_name": "Anna"}).problems.is_empty()
+    assert judged(sample_values(BOTH) | {"first_name": "Anna"}).problems.is_empty()
 
 
 def test_the_example_phone_number_of_every_region_is_valid() -> None:

@@ -70,16 +70,22 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     _end(process)
 
 
-@pytest.fixture
-def sandbox(sandbox_url: str) -> Iterator[httpx.Client]:
-    """The shared sandbox, emptied and without faults."""
+@pytest.fixture(scope="session")
+def client(sandbox_url: str) -> Iterator[httpx.Client]:
+    """One HTTP client for all tests: making one takes longer than a test."""
     with httpx.Client(base_url=sandbox_url, timeout=10, trust_env=False) as client:
-        client.delete("/sandbox/messages").raise_for_status()
-        client.delete("/sandbox/faults").raise_for_status()
-        client.delete("/sandbox/suppressions").raise_for_status()
-        settings = {"verified_senders": [], "delivery_seconds": None}
-        client.put("/sandbox/settings", json=settings).raise_for_status()
         yield client
+
+
+@pytest.fixture
+def sandbox(client: httpx.Client) -> httpx.Client:
+    """The shared sandbox, emptied and without faults."""
+    client.delete("/sandbox/messages").raise_for_status()
+    client.delete("/sandbox/faults").raise_for_status()
+    client.delete("/sandbox/suppressions").raise_for_status()
+    settings: dict[str, object] = {"verified_senders": [], "delivery_seconds": None}
+    client.put("/sandbox/settings", json=settings).raise_for_status()
+    return client
 
 
 @pytest.fixture

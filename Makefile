@@ -1,0 +1,53 @@
+# Two commands for everyone: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3
+BIN := .venv/bin
+RUNTIME := .venv/.runtime
+DEVELOPMENT := .venv/.development
+
+.PHONY: help setup demo up test check lock clean
+
+help:
+	@echo "make demo   set up, then send one whole batch on the sandbox"
+	@echo "make up     set up, then run everything until Ctrl-C"
+	@echo "make test   set up, then run all tests"
+	@echo "make check  the checks of style, types, layers and spelling"
+	@echo "make lock   resolve the dependencies anew"
+
+setup: $(RUNTIME)
+
+# Every package by version and hash; nothing is resolved here.
+$(RUNTIME): requirements/runtime.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; set PYTHON=…"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/runtime.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEVELOPMENT): requirements/dev.txt $(RUNTIME)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(RUNTIME)
+	$(BIN)/bulk-sender demo
+
+up: $(RUNTIME)
+	$(BIN)/bulk-sender up
+
+test: $(DEVELOPMENT)
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(DEVELOPMENT)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/codespell
+	$(BIN)/djlint --check --lint console/templates sandbox/templates
+
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate --generate-hashes --extra build pyproject.toml -o requirements/runtime.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate --generate-hashes --extra build --extra dev --constraint requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf .venv build *.egg-info

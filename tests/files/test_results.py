@@ -1,0 +1,204 @@
+"""Result files: the operator's own rows, unchanged, with four columns more."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.frames import STATUSES, rows_schema
+from files.delimited import read_delimited
+from files.layouts import Encoding, Layout, Limits
+from files.result_workbooks import CUT_DETAIL, CUT_MARK, write_workbook
+from files.results import STATUS_COLUMNS, Summary, write_result
+from files.workbooks import read_workbook
+
+Cells = list[str | None]
+TEXTS = ["007", "NaN", "NULL", "1E5", "=2+2", "+1", "-1", "@x", 'say "x"', "a,b;c\td|e", "a\nb", "a\r\nb", "a\rb"]
+TEXTS += [" x ", "שלום", "😀", "#N/A", "http://x.example", "true", "2030-01-31", "\u2028"]
+
+
+def rows(*lines: tuple[int, Cells], width: int = 2) -> pl.DataFrame:
+    return pl.DataFrame([(number, *cells) for number, cells in lines], schema=rows_schema(width), orient="row")
+
+
+def statuses(*lines: tuple[int, str, str | None]) -> pl.DataFrame:
+    return pl.DataFrame([(*line, "Email", None) for line in lines], schema=STATUSES, orient="row")
+
+
+def csv_again(path: Path) -> tuple[Layout, pl.DataFrame]:
+    return read_delimited(path.read_bytes(), file_name="result.csv", limits=Limits())
+
+
+def xlsx_again(path: Path) -> tuple[Layout, pl.DataFrame]:
+    return read_workbook(path, file_name="result.xlsx", limits=Limits())
+
+
+def test_a_csv_comes_back_in_its_own_style(tmp_path: Path) -> None:
+    layout = Layout(format="csv", header=("Näme", "n;x"), encoding="utf-8-sig", separator=";", line_end="\r\n")
+    path = tmp_path / "result.csv"
+
+    write_result(
+        rows((2, ["=2+2", None]), (4, ['a "b"', "c\nd"])),
+        statuses((4, "Not sent", "x is empty; fill it in."), (2, "Sent", None)),
+        layout=layout,
+        path=path,
+    )
+
+    assert (
+        path.read_bytes()
+        == (
+            '\ufeffNäme;"n;x";Sending Status;Status Detail;Channel;Sent At\r\n'
+            "=2+2;;Sent;;Email;\r\n"
+            ";;;;;\r\n"
+            '"a ""b""";"c\nd";Not sent;"x is empty; fill it in.";Email;\r\n'
+        ).encode()
+    )
+    assert list(tmp_path.iterdir()) == [path]
+
+
+CELL = (
+    st.none() | st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=5)
+)
+LINES = st.lists(st.lists(CELL, min_size=2, max_size=2), min_size=1, max_size=6)
+
+
+def _numbered(table: list[Cells], *, header_row: int, gap: int) -> list[tuple[int, Cells]]:
+    """Rows as a reader gives them: with gaps, without those that look blank."""
+    visible = [cells for cells in table if any(cell and cell.strip() for cell in cells)]
+    shown: list[Cells] = [["first", "row"], *visible]
+    return [(header_row + 1 + number * gap, cells) for number, cells in enumerate(shown)]
+
+
+@settings(deadline=None)
+@given(
+    LINES,
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"]),
+    st.booleans(),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+)
+def test_every_cell_and_row_number_of_a_csv_survives(
+    table: list[Cells], separator: str, line_end: str, encoding: Encoding, quotes_all: bool, shape: tuple[int, int]
+) -> None:
+    header_row, gap = shape
+    layout = Layout("csv", ("first", "second"), header_row, encoding, separator, line_end, quotes_all)
+    original = rows(*_numbered(table, header_row=header_row, gap=gap))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "result.csv"
+        write_result(original, statuses((header_row + 1, "Sent", None)), layout=layout, path=path)
+        found, again = csv_again(path)
+
+    assert again.select(original.columns).rows() == original.rows()
+    assert found.header == (*layout.header, *STATUS_COLUMNS)
+    assert (found.header_row, found.separator, found.encoding) == (header_row, separator, encoding)
+    assert found.line_end == line_end
+
+
+@settings(deadline=None, max_examples=30)
+@given(LINES, st.integers(1, 3), st.integers(1, 3), st.integers(0, 2))
+def test_every_cell_and_row_number_of_a_workbook_survives(
+    table: list[Cells], header_row: int, gap: int, first_column: int
+) -> None:
+    layout = Layout("xlsx", ("first", "second"), header_row, sheet="My list", first_column=first_column)
+    original = rows(*_numbered(table, header_row=header_row, gap=gap))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "result.xlsx"
+        write_result(original, statuses((header_row + 1, "Sent", None)), layout=layout, path=path)
+        found, again = xlsx_again(path)
+
+    assert again.select(original.columns).rows() == original.rows()
+    assert (found.sheet, found.header_row, found.first_column) == ("My list", header_row, first_column)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_no_text_becomes_a_formula_a_number_or_a_link(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "result.xlsx"
+    layout = Layout("xlsx", ("a", "b"), sheet="List")
+
+    write_result(rows((2, [text, "x"])), statuses(), layout=layout, path=path)
+
+    with zipfile.ZipFile(path) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+    assert not [tag for tag in ("<f>", "<v>", "<hyperlink") if tag in sheet]
+
+
+def test_a_repeated_download_adds_its_columns_again(tmp_path: Path) -> None:
+    path = tmp_path / "result.csv"
+    layout = Layout("csv", ("email", "Sending Status"))
+
+    write_result(rows((2, ["a@b.com", "Sent"])), statuses((2, "Ready", None)), layout=layout, path=path)
+
+    found, again = csv_again(path)
+    assert found.header == ("email", "Sending Status", *STATUS_COLUMNS)
+    assert again.row(0)[:4] == (2, "a@b.com", "Sent", "Ready")
+
+
+@pytest.mark.parametrize("letter", ["x", "😀"])
+def test_a_text_too_long_for_excel_is_cut_with_a_word(letter: str, tmp_path: Path) -> None:
+    """XlsxWriter would drop the whole cell without an error; Excel counts an emoji as two."""
+    path = tmp_path / "result.xlsx"
+    layout = Layout("xlsx", ("a", "b"), sheet="List")
+    longest = letter * (32_766 * 2 // len(letter.encode("utf-16-le")))
+
+    write_result(
+        rows((2, [longest, None]), (3, [longest + "xx", None])),
+        statuses((2, "Sent", None), (3, "Not sent", "No address.")),
+        layout=layout,
+        path=path,
+    )
+
+    again = xlsx_again(path)[1]
+    assert again["c0"][0] == longest
+    assert again["c0"][1] == letter * (32_000 * 2 // len(letter.encode("utf-16-le"))) + CUT_MARK
+    assert again["c3"].to_list() == [None, f"No address. {CUT_DETAIL}"]
+
+
+def test_rows_beyond_a_sheet_go_to_further_sheets(tmp_path: Path) -> None:
+    path = tmp_path / "result.xlsx"
+    table = rows(*((number, [str(number), None]) for number in range(2, 9)))
+    joined = table.join(statuses(), on="row", how="left")
+    layout = Layout("xlsx", ("a", "b"), sheet="A name as long as Excel allows..")
+
+    write_workbook(joined, ("a", "b", *STATUS_COLUMNS), layout=layout, path=path, facts=None, last_row=4)
+
+    with zipfile.ZipFile(path) as archive:
+        book = archive.read("xl/workbook.xml").decode()
+        sheets = [archive.read(f"xl/worksheets/sheet{number}.xml").decode() for number in (1, 2, 3)]
+    assert 'name="A name as long as Excel all (2)"' in book
+    assert 'name="A name as long as Excel all (3)"' in book
+    assert [sheet.count("<row ") for sheet in sheets] == [4, 4, 2]
+
+
+def test_the_summary_has_facts_counts_and_a_chart(tmp_path: Path) -> None:
+    path = tmp_path / "result.xlsx"
+    table = rows(*((number, [str(number), None]) for number in (2, 3, 5)))
+    told = statuses((2, "Sent", None), (3, "Not sent", "x"), (5, "Sent", None))
+    facts = Summary(facts=(("Batch", "=January"), ("Process", "Motor")))
+
+    write_result(table, told, layout=Layout("xlsx", ("a", "b"), sheet="Summary"), path=path, summary=facts)
+
+    with zipfile.ZipFile(path) as archive:
+        sheet = archive.read("xl/worksheets/sheet2.xml").decode()
+        assert 'name="Summary (2)"' in archive.read("xl/workbook.xml").decode()
+        assert "'Summary (2)'!$B$5:$B$6" in archive.read("xl/charts/chart1.xml").decode()
+    assert "=January" in sheet
+    assert "<f>" not in sheet
+    assert sheet.index(">Sent<") < sheet.index("<v>2</v>") < sheet.index(">Not sent<") < sheet.index("<v>1</v>")
+
+
+def test_a_result_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "result.csv"
+    path.write_text("old")
+    layout = Layout("csv", ("a",))
+
+    with pytest.raises(pl.exceptions.PolarsError):
+        write_result(rows((2, ["x", "y"])), statuses(), layout=layout, path=path)
+
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
