@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ from domain.errors import ServiceMissing
 
 _TIMEOUT_SECONDS = 15.0
 _POLL_SECONDS = 0.2
+_BUSY = {423, 429, 502, 503, 504}
+_BUSY_SECONDS = 20.0
 
 
 class PrefectApi:
@@ -34,12 +37,22 @@ class PrefectApi:
         """Make sure that the server answers and that the flow is deployed there."""
         self._deployment()
 
+    def make_pool(self, name: str) -> None:
+        """Make a process work pool unless it is there; its worker fills in the rest."""
+        if not self._call("GET", f"work_pools/{name}", None, missing={}):
+            self._call("POST", "work_pools/", {"name": name, "type": "process"})
+
     def start(self, *, batch_id: int, name: str, tags: list[str]) -> str:
         """Start the run of a batch; gives the run's id."""
         run = self._call(
             "POST",
             f"deployments/{self._deployment()}/create_flow_run",
-            {"name": name, "tags": tags, "parameters": {"batch_id": batch_id}},
+            {
+                "name": name,
+                "tags": tags,
+                "parameters": {"batch_id": batch_id},
+                "idempotency_key": uuid.uuid4().hex,  # a repeated call starts no second run
+            },
         )
         return str(run["id"])
 
@@ -96,7 +109,7 @@ class PrefectApi:
         self, method: str, path: str, body: dict[str, Any] | None, *, missing: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         try:
-            answer = self._http.request(method, path, json=body)
+            answer = self._patiently(method, path, body)
         except httpx.HTTPError as fault:
             raise ServiceMissing(
                 f"Prefect's server at {self._where} does not answer. Start it with: bulk-sender up"
@@ -109,3 +122,12 @@ class PrefectApi:
             )
         found = answer.json() if answer.content else {}
         return found if isinstance(found, dict) else {}
+
+    def _patiently(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+        """One call, repeated while the server says that it is too busy, as it does when SQLite is."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            answer = self._http.request(method, path, json=body)
+            if answer.status_code not in _BUSY or time.monotonic() >= deadline:
+                return answer
+            time.sleep(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""What Prefect's server must know before a batch can run: pool, limits, accounts, deployments. Safe to run again.
+"""What Prefect's server must know before a batch can run: limits, accounts, deployments. Safe to run again.
 
 `python -m deployments.setup` does it for the server that PREFECT_API_URL names.
 """
@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 import yaml
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from pydantic import SecretStr
 
-from deployments.names import POOL
 from settings import SANDBOX_SENDGRID_KEY, SANDBOX_TWILIO_SID, SANDBOX_TWILIO_TOKEN, Settings, load
 from tasks.credentials import BLOCK, SendGridAccount, TwilioAccount
 from tasks.limits import EMAIL_LIMIT, SMS_LIMIT
@@ -30,19 +29,11 @@ PREFECT_YAML = Path(__file__).parent.parent / "prefect.yaml"
 async def set_up(settings: Settings) -> None:
     """Bring the server to what this release needs; keeps what people changed in the Prefect UI, but for credentials that the environment sets."""
     async with get_client() as client:
-        await _work_pool(client)
         await _limit(client, EMAIL_LIMIT, settings.email_requests_per_second)
         await _limit(client, SMS_LIMIT, settings.sms_per_second)
         await _accounts(settings)
         for deployment in yaml.safe_load(PREFECT_YAML.read_text())["deployments"]:
             await _deploy(client, deployment)
-
-
-async def _work_pool(client: PrefectClient) -> None:
-    try:
-        await client.read_work_pool(POOL)
-    except ObjectNotFound:
-        await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
 
 
 async def _limit(client: PrefectClient, name: str, per_second: int) -> None:

@@ -20,6 +20,7 @@ import httpx
 import psutil
 
 from deployments.names import POOL
+from deployments.prefect_api import PrefectApi
 from domain.errors import ServiceMissing, SettingsProblem
 from settings import PREFIX, SANDBOX_SENDGRID_KEY, SANDBOX_TWILIO_SID, SANDBOX_TWILIO_TOKEN, Settings
 
@@ -97,8 +98,10 @@ class Supervisor:
             self._spawn(child)
         for child in services:
             self._await_health(child)
-        self._set_up()
+        # The pool first: then the worker can start beside the rest of the setting up.
+        PrefectApi(self._settings.prefect_url).make_pool(POOL)
         self._spawn(worker)
+        self._set_up()
 
     def _set_up(self) -> None:
         log = self._logs / "setup.log"

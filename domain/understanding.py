@@ -55,7 +55,7 @@ def understand(given: pl.DataFrame, item: DataItem, *, definition: ProcessDefini
         case ItemType.PHONE:
             region = definition.default_region
             return once_each(given[item.name], lambda text: normalised_phone(text, region=region))
-        case _:
+        case _:  # pragma: no cover - mypy proves that no type is left
             assert_never(item.type)
 
 

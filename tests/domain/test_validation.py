@@ -231,6 +231,14 @@ def test_a_row_that_gets_no_email_may_be_longer_than_one() -> None:
     assert result.recipients["valid"].to_list() == [True]
 
 
+def test_a_process_may_have_phone_numbers_only() -> None:
+    items = "\n  - {name: first_name, type: text}\n  - {name: phone, type: phone}\n"
+
+    result = judged({"phone": "07400123456"}, definition=process(SMS_OUTPUT, items=items))
+
+    assert result.recipients.select("valid", "email", "phone").row(0) == (True, None, E164)
+
+
 def test_an_identical_row_is_sent_once() -> None:
     """Alike after normalisation: people copy rows and spell the number another way."""
     result = judged(GOOD, {"first_name": "Bob", "email": "b@b.com"}, GOOD | {"phone": "+44 7400 123456"}, GOOD)

@@ -153,6 +153,28 @@ def test_limits_hold_at_their_edge(quote: bytes) -> None:
     assert refusal(content, limits=Limits(columns=1)).code is FileErrorCode.TOO_LARGE
 
 
+@pytest.mark.parametrize("count", [100_000, 300_000])
+def test_many_quoted_records_are_counted_and_read(count: int) -> None:
+    content = b"a,b\n" + b'"1","x\ny"\n' * count
+
+    found = parsed(content)[1]
+
+    assert found.height == count
+    assert found.row(-1) == (count + 1, "1", "x\ny")
+    assert refusal(content, limits=Limits(rows=count - 1)).code is FileErrorCode.TOO_LARGE
+
+
+@given(st.binary(max_size=60) | st.text('ab,;"\r\n ', max_size=30).map(str.encode))
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    try:
+        found = parsed(content)[1]
+    except FileProblem as problem:
+        assert str(problem).endswith(".")
+    else:
+        assert found.height > 0
+        assert found["row"].is_sorted()
+
+
 def test_an_endless_cell_is_an_unclosed_quote() -> None:
     assert "never closed" in str(refusal(b'a,b\n1,"' + b"x,y\n" * 300_000))
 

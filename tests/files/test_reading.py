@@ -206,6 +206,32 @@ def test_a_hostile_file_gets_a_sentence(upload: Upload, content: bytes, code: Fi
     assert said in str(problem)
 
 
+ODS = b"application/vnd.oasis.opendocument.spreadsheet"
+ODS_CONTENT = b"""<?xml version="1.0"?><office:document-content
+ xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"
+ xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"><office:body><office:spreadsheet>
+<table:table table:name="List">%b</table:table></office:spreadsheet></office:body></office:document-content>"""
+ODS_ROW = b"""<table:table-row><table:table-cell office:value-type="string"><text:p>%b</text:p></table:table-cell>
+</table:table-row>"""
+
+
+def test_an_open_document_sheet_is_read_too(upload: Upload) -> None:
+    content = ODS_CONTENT % b"".join(ODS_ROW % text for text in (b"name", b"007"))
+
+    table = upload(zipped(mimetype=ODS, **{"content.xml": content, "META-INF/manifest.xml": b"<manifest/>"}))
+
+    assert (table.layout.format, table.layout.sheet, table.layout.header) == ("xlsx", "List", ("name",))
+    assert table.rows.rows() == [(2, "007")]
+
+
+def test_an_encrypted_open_document_sheet_is_called_so(upload: Upload) -> None:
+    manifest = b"<manifest:manifest><manifest:encryption-data/></manifest:manifest>"
+
+    problem = refusal(upload, zipped(mimetype=ODS, **{"content.xml": b"x", "META-INF/manifest.xml": manifest}))
+
+    assert problem.code is FileErrorCode.ENCRYPTED
+
+
 def test_a_workbook_that_unpacks_to_too_much_is_not_unpacked(upload: Upload) -> None:
     bomb = repacked(SMALL, sheet1=b"\0" * 5_000_000)
 
@@ -222,7 +248,6 @@ def test_a_workbook_that_unpacks_to_too_much_is_not_unpacked(upload: Upload) -> 
         (Limits(bytes=10), "at most 0 MB"),
         (Limits(rows=0), "1 rows; at most 0"),
         (Limits(columns=1), "2 columns; at most 1"),
-        (Limits(memory_bytes=150 * 2**20), "150 MB of memory"),
         (Limits(seconds=0), "longer than 0 seconds"),
     ],
 )
@@ -231,6 +256,15 @@ def test_limits_are_kept(upload: Upload, limits: Limits, said: str) -> None:
 
     assert problem.code is FileErrorCode.TOO_LARGE
     assert said in str(problem)
+
+
+def test_a_file_that_needs_too_much_memory_is_too_large(upload: Upload) -> None:
+    content = b"name,email\n" + b"Anna Smith,anna.smith@example.com\n" * 2_500_000
+
+    problem = refusal(upload, content, limits=Limits(memory_bytes=600 * 2**20, rows=3_000_000))
+
+    assert problem.code is FileErrorCode.TOO_LARGE
+    assert "more than 600 MB of memory" in str(problem)
 
 
 @pytest.mark.parametrize(
