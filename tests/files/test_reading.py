@@ -211,8 +211,7 @@ ODS_CONTENT = b"""<?xml version="1.0"?><office:document-content
  xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"
  xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"><office:body><office:spreadsheet>
 <table:table table:name="List">%b</table:table></office:spreadsheet></office:body></office:document-content>"""
-ODS_ROW = b"""<table:table-row><table:table-cell office:value-type="string"><text:p>%b</text:p></table:table-cell>
-</table:table-row>"""
+ODS_ROW = b"""<table:table-row><table:table-cell office:value-type="string"><text:p>%b</text:p></table:table-cell></table:table-row>"""
 
 
 def test_an_open_document_sheet_is_read_too(upload: Upload) -> None:
