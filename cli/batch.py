@@ -270,13 +270,21 @@ def wait_for(
         if phase is Phase.PAUSED and until is Until.FINISHED:
             raise NotAllowed(f"Batch {batch_id} is paused: {view['reason']}")
         if time.monotonic() >= deadline:
-            counts = view["counts"]
-            doubt = f"; {counts['in_doubt']:,} are in doubt" if counts["in_doubt"] else ""
-            raise NotAllowed(
-                f"Batch {batch_id} is still {phase} after {timeout_seconds:g} seconds: "
-                f"{counts['sent']:,}/{counts['rows']:,} sent{doubt}. Is everything running (bulk-sender up)?"
-            )
+            raise NotAllowed(_too_long(batch_id, view, timeout_seconds))
         time.sleep(_POLL_SECONDS)
+
+
+def _too_long(batch_id: int, view: Mapping[str, Any], timeout_seconds: float) -> str:
+    counts = view["counts"]
+    if view["phase"] == Phase.SETTLING:
+        return (
+            f"Batch {batch_id} is settling: everything was tried, and whether {counts['in_doubt']:,} recipients were reached "
+            f"is in doubt. They are named in the result file and are not sent again."
+        )
+    return (
+        f"Batch {batch_id} is still {view['phase']} after {timeout_seconds:g} seconds, with {counts['sent']:,}/{counts['rows']:,} sent. "
+        "Wait longer, or see that everything is running (bulk-sender up)."
+    )
 
 
 def _view(batch_id: int, around: Surroundings | None = None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -170,6 +171,8 @@ def _report(view: dict[str, Any], settings: Settings, home: Path, *, as_json: bo
 def _demo_settings(home: Path) -> Settings:
     """Settings that nothing of the environment can turn into a real send."""
     ports = _free_ports(3)
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]  # a server or database of the user's own is not for throwing away
     plain: dict[str, object] = {name: None for name, field in Settings.model_fields.items() if field.default is None}
     return load(**plain, home=home, host="127.0.0.1", prefect_port=ports[0], web_port=ports[1], sandbox_port=ports[2])
 

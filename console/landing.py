@@ -11,7 +11,8 @@ from domain.errors import NotFound
 from domain.frames import ROW, item_column
 from domain.processes import DataItem
 from domain.samples import title
-from models import batches, processes
+from models import processes
+from models.tables import Batch
 
 INVALID = "This link is not valid."
 
@@ -41,11 +42,11 @@ def prefilled(around: Surroundings, token: str) -> Form:
     """
     place = around.links.place(token)
     with around.database.read() as session:
-        batch = batches.by_id(session, place.batch_id)
+        batch = session.get(Batch, place.batch_id)
+        if batch is None or batch.recipients_key is None:
+            raise NotFound(INVALID)
         definition = processes.definition_of(processes.version_by_id(session, batch.process_version_id))
         key = batch.recipients_key
-    if key is None:
-        raise NotFound(INVALID)
     with around.storage.local(key) as path:
         found = pl.scan_parquet(path).filter((pl.col(ROW) == place.row) & pl.col("valid")).collect()
     if found.is_empty():

@@ -172,7 +172,7 @@ class Supervisor:
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of every process of this installation, flow runs among them."""
     home = settings.home.resolve()
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "PREFECT_"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return {
         **inherited,
         **settings.as_environment(),

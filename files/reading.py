@@ -23,7 +23,7 @@ __all__ = ["Layout", "Limits", "MadeFor", "Table", "read"]
 
 PROJECT = Path(__file__).resolve().parents[1]
 PARSER = (sys.executable, "-P", "-m", "files.parse")
-PARSER_THREADS = "4"
+PARSER_THREADS = "1"
 TALK_BYTES = 4_096
 KEPT_ENVIRONMENT = ("PATH", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
 OUT_OF_MEMORY = re.compile(

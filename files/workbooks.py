@@ -177,8 +177,11 @@ def _first_sheet(path: Path) -> _Sheet | None:
     workbook = fastexcel.read_excel(path)
     for name in workbook.sheet_names:
         sheet = workbook.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
-        if sheet.visible == "visible" and sheet.width:
-            return _Sheet(name, sheet.to_polars(), sheet.selected_columns[0].absolute_index)
+        if sheet.visible != "visible" or not sheet.width:
+            continue
+        cells = sheet.to_polars()
+        if any(each.null_count() < cells.height for each in cells):
+            return _Sheet(name, cells, sheet.selected_columns[0].absolute_index)
     return None
 
 

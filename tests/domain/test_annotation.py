@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.annotation import STATES, annotate
@@ -89,6 +89,7 @@ def test_what_failed_beside_what_was_sent_is_told() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(STATES)), st.sampled_from(list(STATES)))
 def test_of_two_messages_the_more_important_speaks(first: str, second: str) -> None:
     status = told((2, "email", first, None, None), (2, "sms", second, None, None))[0]
@@ -117,6 +118,7 @@ def test_rows_come_out_in_their_order_whatever_order_the_messages_have() -> None
     assert found["Sending Status"].to_list() == ["Not sent", "Not sent", "Sent"]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_no_status_begins_like_a_formula(detail: str) -> None:
     found = told((2, "email", "failed", detail, None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.columns import recognise
@@ -47,6 +47,7 @@ def _disguised(name: str, *, letters: list[bool], filler: list[str]) -> str:
     return "".join(parts)
 
 
+@settings(deadline=None)
 @given(
     st.permutations(NAMES),
     st.lists(st.booleans(), min_size=1, max_size=9),

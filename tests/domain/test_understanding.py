@@ -6,7 +6,7 @@ import phonenumbers
 import polars as pl
 import pytest
 from email_validator import EmailNotValidError, validate_email
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.understanding import boolean, choice, day, normalised_email, normalised_phone, number, once_each
@@ -68,6 +68,7 @@ def test_a_number_is_digits_and_a_point(text: str, expected: str | None) -> None
     assert meaning(text, number(CELL)) == expected
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**12), max_value=10**12))
 def test_a_number_keeps_its_value_in_the_shortest_spelling(value: object) -> None:
     text = f"{value:f}"
@@ -175,6 +176,7 @@ def test_numbers_mixed_and_repeated_get_the_verdict_of_phonenumbers(region: str)
     assert found.to_list() == [None if text is None else by_phonenumbers(text, region) for text in cells]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(EMAILS) | st.emails() | st.text(max_size=20)))
 def test_generated_addresses_get_the_verdict_of_email_validator(texts: list[str]) -> None:
     found = once_each(pl.Series(texts, dtype=pl.String), normalised_email)

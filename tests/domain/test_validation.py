@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import phonenumbers
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.columns import recognise
@@ -346,6 +346,7 @@ def test_rows_become_objects_in_file_order_with_their_problems() -> None:
 CELLS = st.none() | st.text(max_size=8) | st.sampled_from(["a@b.com", "07400123456", "2030-01-31", "1.5", "yes", "x"])
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.fixed_dictionaries({item.name: CELLS for item in BOTH.data_items}), max_size=12))
 def test_rows_in_are_rows_out(rows: list[dict[str, str | None]]) -> None:
     result = judged(*rows)

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import FileErrorCode, FileProblem
@@ -165,6 +165,7 @@ def test_many_quoted_records_are_counted_and_read(count: int) -> None:
     assert refusal(content, limits=Limits(rows=count - 1)).code is FileErrorCode.TOO_LARGE
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | st.text('ab,;"\r\n ', max_size=30).map(str.encode))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     found = None
@@ -211,6 +212,7 @@ def _visible(cells: list[str]) -> bool:
     return pl.Series(cells).str.strip_chars().ne("").any()
 
 
+@settings(deadline=None)
 @given(TABLE, st.sampled_from([",", ";", "\t", "|"]), st.sampled_from(["\n", "\r\n"]), st.booleans())
 @example(table=[["a\rb", "\x0b", "'"]], separator=",", end="\n", quotes_all=False)
 def test_every_cell_that_a_csv_writer_wrote_is_read_as_it_was(

