@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -68,7 +69,21 @@ class DataItem(_Strict):
         if self.format and self.type is not ItemType.DATE:
             message = f"{self.name} has a format, but its type is {self.type}; only dates have one"
             raise ValueError(message)
+        if self.format and not _writes_days(self.format):
+            message = (
+                f"the format {self.format!r} of {self.name} cannot be read back as a day; write one such as %d.%m.%Y"
+            )
+            raise ValueError(message)
         return self
+
+
+def _writes_days(pattern: str) -> bool:
+    """Whether a day that is written with `pattern` is the same day when it is read."""
+    day = date(2031, 12, 30)
+    try:
+        return datetime.strptime(day.strftime(pattern), pattern).date() == day  # noqa: DTZ007  a day has no zone
+    except ValueError:
+        return False
 
 
 class EmailOutput(_Strict):
