@@ -7,6 +7,7 @@ the worker first, which ignores its first SIGTERM, and the server last.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -56,6 +57,7 @@ class Supervisor:
         self._tell = tell
         self._logs = settings.home.resolve() / "logs"
         self._children = _children(settings)
+        self._remembered = settings.home.resolve() / "processes.json"
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Supervisor]:
@@ -65,8 +67,9 @@ class Supervisor:
             SettingsProblem: a port is taken.
             ServiceMissing: a process did not come up; the message names its log.
         """
-        self._refuse_taken_ports()
         self._logs.mkdir(parents=True, exist_ok=True)
+        self._end_leftovers()
+        self._refuse_taken_ports()
         try:
             self._start()
             yield self
@@ -91,6 +94,7 @@ class Supervisor:
             if child.process is not None:
                 _end(child.process, child.signals)
                 child.process = None
+        self._remembered.unlink(missing_ok=True)
 
     def _start(self) -> None:
         *services, worker = self._children
@@ -130,6 +134,31 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C is for us, who stop the others in order
             )
         child.started = time.monotonic()
+        self._remember()
+
+    def _remember(self) -> None:
+        """Write down which processes are ours, for the next start after this one was killed."""
+        alive = [child.process.pid for child in self._children if child.process is not None]
+        found = []
+        for pid in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.append([pid, psutil.Process(pid).create_time()])
+        part = self._remembered.with_suffix(".part")
+        part.write_text(json.dumps(found))
+        part.replace(self._remembered)
+
+    def _end_leftovers(self) -> None:
+        """End what an `up` that was killed has left running in this data folder."""
+        try:
+            found = json.loads(self._remembered.read_text())
+        except (OSError, ValueError):
+            return
+        for pid, created in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                if process.create_time() == created:  # else the number belongs to somebody else by now
+                    _end_family(process)
+        self._remembered.unlink(missing_ok=True)
 
     def _await_health(self, child: Child) -> None:
         if child.health is None:
@@ -219,17 +248,29 @@ def _children(settings: Settings) -> list[Child]:
 
 def _end(process: subprocess.Popen[bytes], signals: tuple[signal.Signals, ...]) -> None:
     """End a process and everything that it started, politely first."""
-    try:
-        family = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        family = []
+    family = _family(process.pid)
     for number in signals:
         if process.poll() is not None:
             break
         process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
-    for relative in family:
+    _kill(family)
+
+
+def _end_family(process: psutil.Process) -> None:
+    _kill([process, *_family(process.pid)])
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
-            relative.kill()
-    psutil.wait_procs(family, timeout=_STOP_SECONDS)
+            process.kill()
+    psutil.wait_procs(processes, timeout=_STOP_SECONDS)

@@ -110,7 +110,7 @@ def people(*, emails: int = 0, sms: int = 0, both: int = 0, invalid: int = 0) ->
     ).with_columns(pl.col("email").alias("item:email"), pl.col("phone").alias("item:phone"))
 
 
-def add_batch(database: Database, *, definition: ProcessDefinition | None = None, **columns: Any) -> int:  # noqa: ANN401  columns of any type
+def add_batch(database: Database, *, definition: ProcessDefinition | None = None, **columns: Any) -> int:
     """A batch with usual columns; those that are given take their place. Gives its id."""
     usual: dict[str, Any] = {
         "uid": uuid.uuid4().hex,
@@ -129,14 +129,14 @@ def add_batch(database: Database, *, definition: ProcessDefinition | None = None
         return batches.id_of(batches.add(session, Batch(**{**usual, **columns})))
 
 
-def batch_in(database: Database, phase: Phase, **columns: Any) -> int:  # noqa: ANN401  columns of any type
+def batch_in(database: Database, phase: Phase, **columns: Any) -> int:
     """A batch of one valid row in a phase, decided as it usually is there."""
     return add_batch(
         database, **{"phase": phase.value, "status": STATUS_IN[phase].value, "valid": 1, "row_count": 1, **columns}
     )
 
 
-def planned(database: Database, frame: pl.DataFrame, **columns: Any) -> int:  # noqa: ANN401  columns of any type
+def planned(database: Database, frame: pl.DataFrame, **columns: Any) -> int:
     """A batch of the process that `process` gives, approved, laid out and ready to be sent."""
     valid = frame.filter("valid").height
     batch_id = add_batch(

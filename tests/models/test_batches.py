@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -432,5 +433,6 @@ def test_a_time_comes_back_as_it_was_written_in_utc(database: Database) -> None:
 
 
 def test_a_batch_has_no_id_before_it_was_written() -> None:
+    columns: dict[str, Any] = {}
     with pytest.raises(ValueError, match="not written yet"):
-        batches.id_of(Batch())
+        batches.id_of(Batch(**columns))

@@ -33,7 +33,11 @@ def test_the_same_content_is_the_same_version(database: Database) -> None:
 
 
 def test_other_content_is_a_new_version(database: Database) -> None:
-    assert [_deploy(database, process(name=name)) for name in ("One", "Two", "One")] == [(1, True), (2, True), (3, True)]
+    assert [_deploy(database, process(name=name)) for name in ("One", "Two", "One")] == [
+        (1, True),
+        (2, True),
+        (3, True),
+    ]
 
 
 def test_versions_are_counted_in_each_process(database: Database) -> None:
