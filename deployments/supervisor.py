@@ -6,6 +6,7 @@ the worker first, which ignores its first SIGTERM, and the server last.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -14,7 +15,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 
 import httpx
@@ -100,27 +102,27 @@ class Supervisor:
         *services, worker = self._children
         for child in services:
             self._spawn(child)
+        set_up = self._load_setup()
         for child in services:
             self._await_health(child)
         # The pool first: then the worker can start beside the rest of the setting up.
         PrefectApi(self._settings.prefect_url).make_pool(POOL)
         self._spawn(worker)
-        self._set_up()
+        try:
+            asyncio.run(set_up(self._settings))
+        except Exception as fault:
+            with (self._logs / "setup.log").open("a") as log:
+                log.write("".join(traceback.format_exception(fault)))
+            raise ServiceMissing(
+                f"Prefect's server could not be set up. The log says why: {self._logs / 'setup.log'}"
+            ) from fault
 
-    def _set_up(self) -> None:
-        log = self._logs / "setup.log"
-        with log.open("ab") as output:
-            done = subprocess.run(
-                [sys.executable, "-m", "deployments.setup"],
-                env=environment(self._settings),
-                cwd=self._settings.home,
-                stdout=output,
-                stderr=output,
-                timeout=_START_SECONDS,
-                check=False,
-            )
-        if done.returncode:
-            raise ServiceMissing(f"Prefect's server could not be set up. Its log says why: {log}")
+    def _load_setup(self) -> Callable[[Settings], Coroutine[None, None, None]]:
+        """Import Prefect while its server starts: both take seconds, and there is more than one core."""
+        os.environ.update(environment(self._settings))  # Prefect reads it when it is imported
+        from deployments.setup import set_up  # noqa: PLC0415  see above
+
+        return set_up
 
     def _spawn(self, child: Child) -> None:
         with (self._logs / f"{child.name}.log").open("ab") as log:

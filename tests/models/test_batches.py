@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -291,7 +292,7 @@ def test_an_approval_and_a_rejection_at_once_leave_the_last_decision_standing(da
     for _ in range(5):
         batch_id = batch_in(database, Phase.WAITING)
 
-        race(lambda one=batch_id: _approve(database, one), lambda one=batch_id: _reject(database, one))
+        race(partial(_approve, database, batch_id), partial(_reject, database, batch_id))
 
         expected = {"approve": (Status.APPROVED, Phase.WAITING), "reject": (Status.ADMIN_REJECTION, Phase.STOPPED)}
         assert _acts(database, batch_id) in [["approve"], ["reject"], ["approve", "reject"]]
@@ -302,7 +303,7 @@ def test_of_a_rejection_and_a_resumption_at_once_the_rejection_stands(database: 
     for _ in range(5):
         batch_id = batch_in(database, Phase.PAUSED)
 
-        race(lambda one=batch_id: _resume(database, one), lambda one=batch_id: _reject(database, one))
+        race(partial(_resume, database, batch_id), partial(_reject, database, batch_id))
 
         stands = _stands(database, batch_id)
         rejected = "reject" in _acts(database, batch_id)

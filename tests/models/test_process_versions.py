@@ -71,13 +71,13 @@ def test_the_newest_live_version_wins_over_a_newer_draft(database: Database) -> 
 
 
 def test_an_unknown_process_is_refused_with_those_that_are_known(database: Database) -> None:
-    with pytest.raises(NotFound, match=r"no process 'smal'.*None is deployed yet"):
-        _live(database, "smal")
+    with pytest.raises(NotFound, match=r"no process 'unknown'.*None is deployed yet"):
+        _live(database, "unknown")
     _deploy(database, process(key="beta"))
     _deploy(database, process(key="alpha"))
 
-    with pytest.raises(NotFound, match=r"no process 'smal'\. Known are: alpha, beta\."):
-        _live(database, "smal")
+    with pytest.raises(NotFound, match=r"no process 'unknown'\. Known are: alpha, beta\."):
+        _live(database, "unknown")
 
 
 def test_a_process_is_listed_once_with_its_live_version(database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -83,7 +84,7 @@ def _messages(database: Database, batch_id: int) -> list[tuple[int, int, int, st
             .where(Message.batch_id == batch_id)
             .order_by(col(Message.request), col(Message.position))
         )
-        return [tuple(row) for row in session.exec(query).all()]
+        return list(session.exec(query).all())
 
 
 def _set(database: Database, batch_id: int, state: RequestState, *, number: int = 0, holder: str = "mine") -> None:
@@ -241,9 +242,8 @@ def test_a_claim_and_a_rejection_at_once_leave_the_request_claimed_or_untouched(
 
     for _ in range(5):
         batch_id = planned(database, people(emails=1))
-        came = race(
-            lambda one=batch_id: _claim(database, one, 0, holder=f"holder of {one}"), lambda one=batch_id: reject(one)
-        )
+        claim = partial(_claim, database, batch_id, 0, holder=f"holder of {batch_id}")
+        came = race(claim, partial(reject, batch_id))
 
         assert came[0] in ({0}, set())
         assert _states(database, batch_id) == {0: "intent" if came[0] else "new"}

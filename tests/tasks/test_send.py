@@ -18,7 +18,7 @@ from models import batches, recipients
 from models.recipients import Counts
 from models.tables import Message, Request
 from settings import load
-from tasks import reconcile, send
+from tasks import reconcile, send, surroundings
 from tasks.surroundings import Surroundings
 from tests.factories import act, batch, people, race, sendable
 
@@ -343,11 +343,11 @@ def test_a_sender_that_stalled_before_its_request_does_not_make_it(
     """Its lease may have run out meanwhile, and another may take the request for lost."""
     batch_id = sendable(around, people(emails=1))
     provider = Provider()
-    true_now, calls = send.now, []
+    calls: list[None] = []
 
     def now() -> datetime:
         calls.append(None)
-        return true_now() + (timedelta(seconds=31) if len(calls) == 4 else timedelta())
+        return surroundings.now() + (timedelta(seconds=31) if len(calls) == 4 else timedelta())
 
     monkeypatch.setattr(send, "now", now)
     ended = run(around, batch_id, provider)

@@ -1,0 +1,80 @@
+"""What the providers do wrong, and that nobody is written to twice or forgotten because of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.whole.installation import APPROVER, Installation
+from tests.whole.people import Person, people, read_csv, write_csv
+
+pytestmark = pytest.mark.whole
+
+
+def numbers(messages: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    return {address: len(of_one) for address, of_one in messages.items()}
+
+
+def one_each(persons: list[Person]) -> dict[str, int]:
+    addresses = {person.email for person in persons if "Email" in person.channels}
+    return dict.fromkeys(addresses | {person.phone_e164 for person in persons if "SMS" in person.channels}, 1)
+
+
+def test_providers_that_ask_to_wait_get_everything_in_the_end(installation: Installation, tmp_path: Path) -> None:
+    persons = people(*["email", "phone", "both"] * 4, tag="wait", block=20)
+    installation.set_faults(sendgrid=[{"kind": "429", "next": 2}], twilio=[{"kind": "429", "next": 5}])
+    view = installation.sent(write_csv(tmp_path / "wait.csv", persons))
+    assert view["counts"]["sent"] == 12
+    assert numbers(installation.arrived(persons)) == one_each(persons)
+
+
+def test_refused_credentials_pause_the_batch_until_they_are_mended(installation: Installation, tmp_path: Path) -> None:
+    persons = people("email", "phone", "both", "both", tag="key", block=21)
+    batch_id, _ = installation.waiting(write_csv(tmp_path / "key.csv", persons))
+    installation.set_faults(sendgrid=[{"kind": "401"}], twilio=[{"kind": "401"}])
+    installation.approve(batch_id)
+
+    refusal = installation.run("batch", "wait", batch_id, "--timeout", 60, code=1).stderr
+    assert refusal.startswith(f"Batch {batch_id} is paused: ")
+    assert "credentials" in refusal
+    assert "HTTP 401" in refusal
+    assert refusal.count("\n") == 1
+    view = installation.show(batch_id)
+    assert (view["phase"], view["counts"]["sent"], view["counts"]["pending"]) == ("paused", 0, 4)
+    assert view["reason"] in refusal
+
+    installation.set_faults()
+    installation.run("batch", "resume", batch_id, "--by", APPROVER)
+    view = installation.wait(batch_id)
+    assert (view["phase"], view["reason"], view["counts"]["sent"]) == ("finished", None, 4)
+    assert numbers(installation.arrived(persons)) == one_each(persons)
+
+
+def test_a_server_error_leaves_doubt_that_is_named_and_never_sent_again(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """The provider took the emails and then failed: to repeat the request would write to everyone twice."""
+    persons = people(*["email"] * 6, *["phone"] * 3, tag="doubt", block=22)
+    batch_id, run_id = installation.waiting(write_csv(tmp_path / "doubt.csv", persons))
+    installation.set_faults(sendgrid=[{"kind": "5xx_after", "next": 1}])
+    installation.approve(batch_id)
+    installation.await_end(run_id)
+
+    view = installation.show(batch_id)
+    assert view["phase"] == "settling"
+    assert view["counts"] == {
+        "rows": 9, "valid": 9, "invalid": 0, "sent": 3, "failed": 0, "pending": 0, "in_doubt": 6, "unresolved": 0,
+    }  # fmt: skip
+    assert numbers(installation.arrived(persons)) == one_each(persons)
+    refusal = installation.run("batch", "wait", batch_id, "--timeout", 0, code=1).stderr
+    assert f"Batch {batch_id} is settling" in refusal
+    assert "6 recipients" in refusal
+    assert "doubt" in refusal
+
+    installation.run("batch", "resume", batch_id, "--by", APPROVER, code=1)
+    installation.run("batch", "approve", batch_id, "--by", APPROVER)
+    rows = read_csv(installation.download(batch_id, tmp_path / "result.csv"))
+    assert [row["Sending Status"] for row in rows] == ["In doubt"] * 6 + ["Sent"] * 3
+    assert numbers(installation.arrived(persons)) == one_each(persons)
