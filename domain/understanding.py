@@ -1,21 +1,21 @@
 """What a cell's text means for its item's type: dates, numbers, choices, addresses in one canonical spelling.
 
 Each function gives an expression over a column of stripped text, null where the text could not be
-understood; nothing is guessed. Addresses go through the libraries that define them, each distinct
-value once.
+understood; nothing is guessed. What an address is, `domain.email_addresses` and `domain.phone_numbers` say.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import assert_never
 
-import phonenumbers
 import polars as pl
-from email_validator import EmailNotValidError, validate_email
 
+from domain.distinct import once_each
+from domain.email_addresses import normalised_email, normalised_emails
+from domain.phone_numbers import normalised_phone, normalised_phones
 from domain.processes import DataItem, ItemType, ProcessDefinition
+
+__all__ = ["boolean", "choice", "day", "normalised_email", "normalised_phone", "number", "once_each", "understand"]
 
 TRUE_WORDS = ("true", "yes", "y", "1", "on", "ja", "j", "wahr", "oui", "vrai", "si", "sí", "sì", "sim", "כן", "نعم")
 FALSE_WORDS = ("false", "no", "n", "0", "off", "nein", "falsch", "non", "faux", "nee", "não", "nao", "לא", "لا")
@@ -23,8 +23,6 @@ ISO_DAY = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T]00:00:00)?$"
 NUMBER = r"^([+-]?)0*([0-9]*)(?:\.([0-9]*?)0*)?$"
 DIGIT = r"[0-9]"
 FIRST_YEAR, LAST_YEAR = 1000, 9999
-SPOILT_PHONE = re.compile(r"\+?[0-9]{6,}\.0+|[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
-"""What a spreadsheet made of a phone number, `447400123456.0` or `4.47E+11`: without the point it is another's."""
 
 
 def understand(given: pl.DataFrame, item: DataItem, *, definition: ProcessDefinition) -> pl.Series:  # noqa: PLR0911
@@ -51,10 +49,9 @@ def understand(given: pl.DataFrame, item: DataItem, *, definition: ProcessDefini
         case ItemType.CHOICE:
             return given.select(choice(cell, choices=item.choices)).to_series()
         case ItemType.EMAIL:
-            return once_each(given[item.name], normalised_email)
+            return normalised_emails(given[item.name])
         case ItemType.PHONE:
-            region = definition.default_region
-            return once_each(given[item.name], lambda text: normalised_phone(text, region=region))
+            return normalised_phones(given[item.name], region=definition.default_region)
         case _:  # pragma: no cover - mypy proves that no type is left
             assert_never(item.type)
 
@@ -94,34 +91,3 @@ def choice(cell: pl.Expr, *, choices: tuple[str, ...]) -> pl.Expr:
 
 def _plain(text: str) -> str:
     return " ".join(text.split()).lower()
-
-
-def once_each(cells: pl.Series, meaning: Callable[[str], str | None]) -> pl.Series:
-    """Ask `meaning` for each distinct value once: the libraries behind it cost 30 µs a call."""
-    distinct = cells.drop_nulls().unique()
-    found = pl.DataFrame(
-        {"given": distinct, "meaning": pl.Series([meaning(text) for text in distinct], dtype=pl.String)}
-    )
-    asked = pl.DataFrame({"given": cells})
-    return asked.join(found, on="given", how="left", maintain_order="left")["meaning"]
-
-
-def normalised_email(text: str) -> str | None:
-    """What email-validator makes of an address, without DNS; None when it refuses it."""
-    try:
-        return validate_email(text, check_deliverability=False).normalized
-    except EmailNotValidError:
-        return None
-
-
-def normalised_phone(text: str, *, region: str) -> str | None:
-    """E.164 of a valid number; digits without a country code are read as dialled in `region`."""
-    if SPOILT_PHONE.fullmatch(text):
-        return None
-    try:
-        parsed = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_valid_number(parsed):
-        return None
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

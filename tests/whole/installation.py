@@ -144,7 +144,7 @@ class Installation:
         assert done.returncode == code, f"{arguments}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def ask(self, *arguments: str | Path | int) -> Any:  # noqa: ANN401  whatever the command prints as JSON
+    def ask(self, *arguments: str | Path | int) -> Any:
         """One command for programs."""
         return json.loads(self.run(*arguments, "--json").stdout)
 
@@ -213,7 +213,7 @@ class Installation:
         """Switch the providers' faults: these, and no others."""
         self.http.put(f"{self.sandbox}/sandbox/faults", json=faults).raise_for_status()
 
-    def all_of(self, kind: str, **narrowed: Any) -> list[dict[str, Any]]:  # noqa: ANN401  a filter of Prefect's
+    def all_of(self, kind: str, **narrowed: Any) -> list[dict[str, Any]]:
         """Every object of a kind that Prefect's server knows."""
         found: list[dict[str, Any]] = []
         while True:
@@ -235,11 +235,12 @@ class Installation:
     def run_state(self, run_id: str) -> str:
         """The name of a flow run's state."""
         answer = self.http.get(f"{self.prefect}/api/flow_runs/{run_id}")
-        return str(answer.raise_for_status().json()["state"]["name"])
+        name: str = answer.raise_for_status().json()["state"]["name"]
+        return name
 
 
 def link_in(message: dict[str, Any]) -> str:
     """The one link that a message holds, the same in each of its texts."""
-    links = {*LINK.findall(message["text"]), *LINK.findall(message["html"])}
+    links: set[str] = {*LINK.findall(message["text"]), *LINK.findall(message["html"])}
     assert len(links) == 1
     return links.pop()

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from tests.whole.installation import APPROVER, Installation
-from tests.whole.people import Person, people, read_csv, write_csv
+from tests.whole.people import Kind, Person, people, read_csv, write_csv
 
 pytestmark = pytest.mark.whole
+
+MIXED: tuple[Kind, ...] = ("email", "phone", "both") * 4
+EMAILS: tuple[Kind, ...] = ("email",) * 6
+PHONES: tuple[Kind, ...] = ("phone",) * 3
 
 
 def numbers(messages: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
@@ -23,7 +27,7 @@ def one_each(persons: list[Person]) -> dict[str, int]:
 
 
 def test_providers_that_ask_to_wait_get_everything_in_the_end(installation: Installation, tmp_path: Path) -> None:
-    persons = people(*["email", "phone", "both"] * 4, tag="wait", block=20)
+    persons = people(*MIXED, tag="wait", block=20)
     installation.set_faults(sendgrid=[{"kind": "429", "next": 2}], twilio=[{"kind": "429", "next": 5}])
     view = installation.sent(write_csv(tmp_path / "wait.csv", persons))
     assert view["counts"]["sent"] == 12
@@ -56,7 +60,7 @@ def test_a_server_error_leaves_doubt_that_is_named_and_never_sent_again(
     installation: Installation, tmp_path: Path
 ) -> None:
     """The provider took the emails and then failed: to repeat the request would write to everyone twice."""
-    persons = people(*["email"] * 6, *["phone"] * 3, tag="doubt", block=22)
+    persons = people(*EMAILS, *PHONES, tag="doubt", block=22)
     batch_id, run_id = installation.waiting(write_csv(tmp_path / "doubt.csv", persons))
     installation.set_faults(sendgrid=[{"kind": "5xx_after", "next": 1}])
     installation.approve(batch_id)

@@ -1,0 +1,1 @@
+"""What the product costs beside the bare libraries, and whether it still says what they say."""

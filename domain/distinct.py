@@ -1,0 +1,17 @@
+"""Asking something dear of each distinct value once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+
+def once_each(cells: pl.Series, meaning: Callable[[str], str | None]) -> pl.Series:
+    """Ask `meaning` for each distinct value once: the libraries behind it cost 30 µs a call."""
+    distinct = cells.drop_nulls().unique()
+    found = pl.DataFrame(
+        {"given": distinct, "meaning": pl.Series([meaning(text) for text in distinct], dtype=pl.String)}
+    )
+    asked = pl.DataFrame({"given": cells})
+    return asked.join(found, on="given", how="left", maintain_order="left")["meaning"]

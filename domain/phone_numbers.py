@@ -1,0 +1,198 @@
+"""Phone numbers as `phonenumbers` judges and spells them: plain ones by expressions, the others by itself.
+
+Plain is ASCII digits with the usual separators between them and perhaps a plus before them. What libphonenumber's
+`parse` and `is_valid_number` do with such a text is done here step by step in their order, for whole columns; the
+tests compare the two over all regions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import phonenumbers
+import polars as pl
+
+from domain.distinct import once_each
+from domain.numbering_plans import NumberingPlan, Share, calling_codes, main_region, numbering_plan, shares
+
+SPOILT_PHONE = re.compile(r"\+?[0-9]{6,}\.0+|[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
+"""What a spreadsheet made of a phone number, `447400123456.0` or `4.47E+11`: without the point it is another's."""
+PLAIN = r"^[ ().\-/]{0,3}\+?(?:[ ().\-/]{0,3}[0-9]){4,20}[ ().\-/]{0,3}$"
+"""Nothing in it can be an extension, letters, or a second number, and it is within libphonenumber's 250 characters."""
+FEW = 200
+"""So many values of one calling code take the library as long as it takes to compile its regexes: 5 ms."""
+CELL, DIGITS, ABROAD, NATIONAL = pl.col("cell"), pl.col("digits"), pl.col("abroad"), pl.col("nsn")
+UNKNOWN = pl.lit(None, pl.String)
+
+
+def normalised_phone(text: str, *, region: str) -> str | None:
+    """E.164 of a valid number; digits without a country code are read as dialled in `region`."""
+    if SPOILT_PHONE.fullmatch(text):
+        return None
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(parsed):
+        return None
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def normalised_phones(cells: pl.Series, *, region: str, few: int = FEW) -> pl.Series:
+    """`normalised_phone` of each cell, in the same order; null where it is None or the cell is null.
+
+    Args:
+        cells: text.
+        region: as `DE`.
+        few: fewer values than this, of the column or of one calling code, go to the library.
+    """
+    return _answers(
+        cells,
+        region=region,
+        few=few,
+        wanted=lambda share: share.is_valid,
+        ask=lambda text: normalised_phone(text, region=region),
+    )
+
+
+def is_landline(numbers: pl.Series, *, few: int = FEW) -> pl.Series:
+    """True for numbers of the type FIXED_LINE, which take no SMS; false where a mobile phone may have the number.
+
+    Args:
+        numbers: E.164; what is no valid number is no landline. Null stays null.
+        few: fewer values than this, of the column or of one calling code, go to the library.
+    """
+    landlines = _answers(numbers, region=None, few=few, wanted=lambda share: share.is_landline, ask=_landline)
+    asked = pl.DataFrame({"number": numbers, "landline": landlines})
+    return asked.select(pl.when(pl.col("number").is_not_null()).then(pl.col("landline").is_not_null())).to_series()
+
+
+def _landline(number: str) -> str | None:
+    """The number itself, if it is one."""
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return None
+    return number if phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.FIXED_LINE else None
+
+
+def _answers(
+    cells: pl.Series,
+    *,
+    region: str | None,
+    few: int,
+    wanted: Callable[[Share], pl.Expr],
+    ask: Callable[[str], str | None],
+) -> pl.Series:
+    """E.164 of each cell's number if it is `wanted` in its own region, null if not; `ask` answers for odd cells."""
+    if cells.len() < few:
+        return once_each(cells, ask)
+    answered = [pl.DataFrame(schema={"place": pl.UInt32, "answer": pl.String})]
+    odd = []
+    for (home,), numbers in _parsed(cells, region=region).group_by("home"):
+        known = _chosen(numbers, str(home), wanted=wanted) if home is not None and numbers.height >= few else None
+        if known is None:
+            odd.append(numbers)
+        else:
+            answered.append(known)
+    for numbers in odd:
+        answered.append(numbers.select("place", answer=once_each(numbers["cell"], ask)))
+    return pl.concat(answered).sort("place")["answer"].alias(cells.name)
+
+
+def _parsed(cells: pl.Series, *, region: str | None) -> pl.DataFrame:
+    """`place`, `cell`, `home` and `nsn`: libphonenumber's `parse` up to the national prefix.
+
+    `home` is the region whose numbering plan applies; null where the library must be asked.
+    """
+    plan = numbering_plan(region) if region is not None else None
+    numbers = pl.DataFrame({"cell": cells}).with_row_index("place")
+    plain = CELL.str.contains(PLAIN) & ~CELL.str.contains(f"^(?:{SPOILT_PHONE.pattern})$")
+    numbers = numbers.with_columns(digits=pl.when(plain).then(CELL.str.replace_all(r"[^0-9]", "")))
+    numbers = numbers.with_columns(abroad=_after_international_prefix(plan))
+    is_abroad, is_odd = numbers["abroad"].is_not_null(), numbers["digits"].is_null()
+    here = numbers.filter(~is_abroad & ~is_odd)
+    parsed = [_odd(numbers.filter(is_odd)), _from_abroad(numbers.filter(is_abroad))]
+    return pl.concat([*parsed, _odd(here) if plan is None else _from_here(here, plan, region=region)])
+
+
+def _odd(numbers: pl.DataFrame) -> pl.DataFrame:
+    return numbers.select("place", "cell", home=UNKNOWN, nsn=UNKNOWN)
+
+
+def _after_international_prefix(plan: NumberingPlan | None) -> pl.Expr:
+    """The calling code and the rest, after a plus or as `00`; null where there is neither.
+
+    `_parse_prefix_as_idd`: no calling code begins with 0, so a prefix before a 0 is none.
+    """
+    after_plus = pl.when(CELL.str.contains("+", literal=True)).then(DIGITS)
+    if plan is None or plan.international_prefix is None:
+        return after_plus
+    rest = plan.international_prefix.rest(DIGITS)
+    return pl.coalesce(after_plus, pl.when(~rest.str.starts_with("0")).then(rest))
+
+
+def _from_abroad(numbers: pl.DataFrame) -> pl.DataFrame:
+    """`_extract_country_code`; a number that begins with no calling code is odd: after a plus it gets a second try."""
+    codes = calling_codes()
+    homes = {code: main_region(code) for code in set(codes.values())}
+    code = ABROAD.str.slice(0, 3).replace_strict(codes, default=None, return_dtype=pl.String)
+    known = numbers.with_columns(code=code)
+    return known.select(
+        "place",
+        "cell",
+        home=pl.col("code").replace_strict(homes, default=None, return_dtype=pl.String),
+        nsn=ABROAD.str.strip_prefix(pl.col("code")),
+    )
+
+
+def _from_here(numbers: pl.DataFrame, plan: NumberingPlan, *, region: str | None) -> pl.DataFrame:
+    """`_maybe_extract_country_code` without a plus: a calling code may still stand there, if that explains more."""
+    begins = numbers["digits"].str.starts_with(plan.calling_code)
+    coded = numbers.filter(begins).with_columns(nsn=DIGITS.str.slice(len(plan.calling_code)))
+    coded = coded.with_columns(nsn=_without_national_prefix(coded, plan))
+    fits_only_so = ~plan.is_general(DIGITS) & plan.is_general(NATIONAL)
+    has_code = fits_only_so | plan.is_too_long(DIGITS)
+    at_home = pl.when(has_code).then(pl.lit(plan.main_region)).otherwise(pl.lit(region))
+    coded = coded.select(
+        "place", "cell", home=at_home, nsn=pl.when(has_code).then(NATIONAL).otherwise(DIGITS)
+    )
+    plain = numbers.filter(~begins).select("place", "cell", home=pl.lit(region), nsn=DIGITS)
+    return pl.concat([coded, plain])
+
+
+def _without_national_prefix(numbers: pl.DataFrame, plan: NumberingPlan) -> pl.Series:
+    """`_maybe_strip_national_prefix_carrier_code` of the column `nsn`: not where only the whole fits."""
+    if plan.national_prefix is None:
+        return numbers["nsn"]
+    rest = pl.col("rest")
+    stripped = numbers.select("nsn", rest=plan.national_prefix.rest(NATIONAL))
+    keeps = rest.is_null() | (plan.is_general(NATIONAL) & ~plan.is_general(rest))
+    return stripped.select(pl.when(keeps).then(NATIONAL).otherwise(rest)).to_series()
+
+
+def _chosen(numbers: pl.DataFrame, home: str, *, wanted: Callable[[Share], pl.Expr]) -> pl.DataFrame | None:
+    """`place` and `answer` of numbers that are parsed by one plan; None where the plan cannot be translated."""
+    plan = numbering_plan(home)
+    if plan is None or (regions := shares(plan.calling_code)) is None:
+        return None
+    stripped = numbers.with_columns(rest=_without_national_prefix(numbers, plan))
+    nsn = pl.when(plan.may_stand(pl.col("rest"))).then(pl.col("rest")).otherwise(NATIONAL)
+    numbers = stripped.select("place", nsn=nsn)
+    answer = pl.concat_str(pl.lit("+" + plan.calling_code), NATIONAL)
+    return pl.concat(
+        own.select("place", answer=UNKNOWN if share is None else pl.when(wanted(share)).then(answer))
+        for share, own in _by_region(numbers, regions)
+    )
+
+
+def _by_region(numbers: pl.DataFrame, regions: tuple[Share, ...]) -> Iterator[tuple[Share | None, pl.DataFrame]]:
+    """`region_code_for_number`: each number with the first region that it can be of, the others with None."""
+    for share in regions:
+        marked = numbers.with_columns(own=share.is_own)
+        yield share, marked.filter("own")
+        numbers = marked.filter(~pl.col("own"))
+        if numbers.is_empty():
+            return
+    yield None, numbers
