@@ -1,3 +1,4 @@
+# ruff: noqa: S311, T201  chance picks examples, and what is found is printed
 """Compare every verdict and spelling with the libraries', at length: `python -m benchmarks.campaign --phones 600000`."""
 
 from __future__ import annotations

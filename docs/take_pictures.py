@@ -39,8 +39,10 @@ SMS_PER_SECOND = 15
 """Slow enough to be photographed in the middle."""
 MIDDLE = range(35, 75)
 WAIT_SECONDS, SMALLEST_WAIT_SECONDS = 90.0, 0.2
+PATIENCE_MS = 30_000
 MOST_BYTES = 300_000
 LINK = re.compile(r"https?://\S+/l/[\w=-]+")
+NUMBER = re.compile(r"\d+")
 
 
 def main() -> None:
@@ -69,7 +71,7 @@ def _photograph(around: Surroundings, page: Page, *, folder: Path) -> None:
     _fill_in(form)
     _save(page, "approval-form")
     form.get_by_role("button", name="Submit").click()
-    expect(form).to_be_hidden()
+    expect(form).to_be_hidden(timeout=PATIENCE_MS)
 
     _until(around, batch_id, lambda view: view["phase"] in {"sending", "finished"})
     page.goto(f"{run}?tab=Artifacts")
@@ -78,9 +80,12 @@ def _photograph(around: Surroundings, page: Page, *, folder: Path) -> None:
     _save(page, "progress")
 
     _until(around, batch_id, lambda view: view["phase"] == "finished")
+    number, link = _somebody(around.settings)
     page.goto(around.settings.sandbox_url)
+    page.get_by_label("Address contains").fill(number)
+    page.get_by_role("button", name="Show").click()
     _save(page, "outbox")
-    page.goto(_a_link(around.settings))
+    page.goto(link)
     _save(page, "landing")
 
 
@@ -99,7 +104,7 @@ def _fill_in(form: Locator) -> None:
         label = form.page.locator(".schema-form-property__label").filter(has_text=re.compile(rf"^{title}\b"))
         return form.locator(".schema-form-property").filter(has=label).get_by_role("group")
 
-    expect(form.get_by_text("What people will read")).to_be_attached()
+    expect(form.get_by_text("What people will read")).to_be_attached(timeout=PATIENCE_MS)
     field("Decision").get_by_role("button").press("ArrowDown")
     form.page.get_by_role("option", name="Approve", exact=True).click()
     field("Your email").get_by_role("textbox").fill(APPROVER)
@@ -123,13 +128,17 @@ def _percent(view: dict[str, Any]) -> int:
     return int(100 * view["counts"]["sent"] / max(view["counts"]["valid"], 1))
 
 
-def _a_link(settings: Settings) -> str:
-    """Somebody's personal link, out of the sandbox's outbox."""
-    answer = httpx.get(
-        f"{settings.sandbox_url}/sandbox/messages", params={"provider": "sendgrid", "limit": 1}, trust_env=False
-    )
-    link = LINK.search(answer.raise_for_status().json()["messages"][0]["text"])
-    return link[0] if link else sys.exit("The newest email holds no link.")
+def _somebody(settings: Settings) -> tuple[str, str]:
+    """Somebody who got an email and an SMS: the number in both addresses, and the personal link."""
+    answer = httpx.get(f"{settings.sandbox_url}/sandbox/messages", params={"limit": 1000}, trust_env=False)
+    in_an_sms = set()
+    for message in answer.raise_for_status().json()["messages"]:  # the newest first, and SMS are sent last
+        link, number = LINK.findall(message["text"])[0], NUMBER.findall(message["to"])[0]
+        if message["provider"] == "twilio":
+            in_an_sms.add(link)
+        elif link in in_an_sms:
+            return number, link
+    sys.exit("Nobody got an email and an SMS.")
 
 
 def _save(page: Page, name: str) -> None:

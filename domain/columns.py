@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.errors import FileErrorCode, FileProblem
 from domain.processes import DataItem, ProcessDefinition
+from domain.titles import folded
 
 MOST_NAMED = 12
 LIKE_DATA = re.compile(r"@|\d{5}")
 """An address or a number: a file without a header shows its first recipient there, whom no message may name."""
 LONGEST_HEADER = 40
-NO_LETTERS = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +64,9 @@ def recognise(
     return columns
 
 
-def folded(text: str) -> str:
-    """A header text without what is ignored when it is compared."""
-    kept = (letter for letter in unicodedata.normalize("NFKC", text) if unicodedata.category(letter) not in NO_LETTERS)
-    return "".join(kept).replace("_", "").replace("-", "").casefold()
+def titles(definition: ProcessDefinition) -> tuple[str, ...]:
+    """What the columns of a file for this process may be called."""
+    return tuple(item.name for item in definition.data_items)
 
 
 def address_items(definition: ProcessDefinition) -> tuple[DataItem, ...]:

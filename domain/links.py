@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import struct
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from domain.errors import NotFound
 _PLACE = struct.Struct(">II")
 TOKEN_LENGTH = 32
 PATH = "/l/"
+_WRITTEN = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Links:
         Raises:
             NotFound: for anything that this secret did not make.
         """
+        if not _WRITTEN.fullmatch(token):
+            raise NotFound("This link is not valid.")
         try:
             sealed = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
             return Place(*_PLACE.unpack(self._cipher.decrypt(sealed, None)))
@@ -69,5 +73,5 @@ class Links:
 
 def fingerprint(secret: bytes, *, public_url: str) -> str:
     """What a batch remembers of the secret and address its links were made with; reveals neither."""
-    material = hashlib.blake2b(public_url.rstrip("/").encode(), key=secret[:64], digest_size=16, person=b"bulk-print")
-    return material.hexdigest()
+    key = hashlib.blake2b(secret).digest()
+    return hashlib.blake2b(public_url.rstrip("/").encode(), key=key, digest_size=16, person=b"bulk-print").hexdigest()

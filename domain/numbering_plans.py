@@ -84,6 +84,10 @@ class Share:
     is_landline: pl.Expr
 
 
+NOBODYS = Share(is_own=pl.lit(value=True), is_valid=NOWHERE, is_landline=NOWHERE)
+"""Of the numbers that are no region's."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NumberingPlan:
     """How numbers are dialled in a region.
@@ -145,7 +149,9 @@ def shares(calling_code: str) -> tuple[Share, ...] | None:
 def calling_codes() -> dict[str, str]:
     """The calling code that a number begins with, by the number's first three digits; without worldwide ones as +800."""
     codes = {
-        str(code) for code, regions in COUNTRY_CODE_TO_REGION_CODE.items() if regions[0] != REGION_CODE_FOR_NON_GEO_ENTITY
+        str(code)
+        for code, regions in COUNTRY_CODE_TO_REGION_CODE.items()
+        if regions[0] != REGION_CODE_FOR_NON_GEO_ENTITY
     }
     begins = (str(number) for number in range(100, 1000))
     found = ((digits, next((digits[:size] for size in (1, 2, 3) if digits[:size] in codes), None)) for digits in begins)
@@ -217,7 +223,7 @@ def _share(metadata: PhoneMetadata, *, is_only: bool) -> Share:
 
 def _any_of(kinds: Iterable[PhoneNumberDesc | None]) -> pl.Expr:
     """A national number fits the pattern and the lengths of one of these kinds."""
-    patterns = [_with_lengths(kind) for kind in kinds if kind is not None and _lengths(kind)]
+    patterns = dict.fromkeys(_with_lengths(kind) for kind in kinds if kind is not None and _lengths(kind))
     return PADDED.str.contains(f"^(?:{'|'.join(patterns)})$") if patterns else NOWHERE
 
 
@@ -229,9 +235,8 @@ def _with_lengths(kind: PhoneNumberDesc) -> str:
 
 def _lengths(kind: PhoneNumberDesc) -> list[int]:
     """How many digits a number of a kind may have: none (written -1) where a region has no such numbers."""
-    if not kind.national_number_pattern:
-        return []
-    return [digits for digits in kind.possible_length if LEAST_DIGITS <= digits <= MOST_DIGITS]
+    lengths = kind.possible_length if kind.national_number_pattern else ()
+    return [digits for digits in lengths if LEAST_DIGITS <= digits <= MOST_DIGITS]
 
 
 def _translated(pattern: str | None) -> str:

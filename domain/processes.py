@@ -94,13 +94,10 @@ class EmailOutput(_Strict):
     text: Annotated[str, Field(min_length=1)]
     html: str | None = None
 
-    def texts(self) -> tuple[str, ...]:
-        """Every text of the output in which a placeholder may stand."""
-        return (self.subject, self.text, self.html or "")
-
-    def bodies(self) -> tuple[str, ...]:
-        """The texts that a person clicks in, each of which must hold the link."""
-        return (self.text,) if self.html is None else (self.text, self.html)
+    def texts(self) -> dict[str, str]:
+        """Every text of the output in which a placeholder may stand, by its key."""
+        texts = {"subject": self.subject, "text": self.text}
+        return texts if self.html is None else {**texts, "html": self.html}
 
 
 class SmsOutput(_Strict):
@@ -109,13 +106,9 @@ class SmsOutput(_Strict):
     sender: Annotated[str, Field(alias="from", min_length=3)]
     text: Annotated[str, Field(min_length=1, max_length=1600)]
 
-    def texts(self) -> tuple[str, ...]:
-        """Every text of the output in which a placeholder may stand."""
-        return (self.text,)
-
-    def bodies(self) -> tuple[str, ...]:
-        """The texts that a person clicks in, each of which must hold the link."""
-        return (self.text,)
+    def texts(self) -> dict[str, str]:
+        """Every text of the output in which a placeholder may stand, by its key."""
+        return {"text": self.text}
 
 
 class Output(_Strict):
@@ -161,43 +154,47 @@ class ProcessDefinition(_Strict):
     def _first(self, item_type: ItemType) -> DataItem | None:
         return next((item for item in self.data_items if item.type is item_type), None)
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        for complaint in _complaints(self):
-            raise ValueError(complaint)
-        return self
+
+Path = tuple[int | str, ...]
+Complaint = tuple[Path, str]
 
 
-def _complaints(definition: ProcessDefinition) -> Iterator[str]:
-    """What no single field can know is wrong, first things first."""
+def _complaints(definition: ProcessDefinition) -> Iterator[Complaint]:
+    """What no single part can know is wrong, first things first, each with its place in the document."""
     if definition.default_region not in phonenumbers.SUPPORTED_REGIONS:
-        yield f"default_region {definition.default_region!r} is not a country code such as GB or DE"
-    names = [item.name.casefold() for item in definition.data_items]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"two data items are called {name}; rename one"
-    if LINK in names:
-        yield "a data item may not be called link: that word stands for the personal link"
-    if sum(step.phase == "start" for step in definition.workflow) > 1:
-        yield "the workflow has two start phases; keep one"
-    start = definition.start
-    if start.email:
-        yield from _output_complaints(definition, start.email, what="an email", item=definition.email_item)
-    if start.sms:
-        yield from _output_complaints(definition, start.sms, what="an SMS", item=definition.phone_item)
+        yield ("default_region",), f"{definition.default_region!r} is not a country code such as GB or DE"
+    seen: set[str] = set()
+    for place, item in enumerate(definition.data_items):
+        if item.name.casefold() in seen:
+            yield ("data_items", place), f"two data items are called {item.name}; rename one"
+        if item.name.casefold() == LINK:
+            yield ("data_items", place), "a data item may not be called link: that word stands for the personal link"
+        seen.add(item.name.casefold())
+    starts = [place for place, step in enumerate(definition.workflow) if step.phase == "start"]
+    for place in starts[1:]:
+        yield ("workflow", place), "the workflow has two start phases; keep one"
+    for name, output, item_type, address in (
+        ("email", definition.start.email, ItemType.EMAIL, definition.email_item),
+        ("sms", definition.start.sms, ItemType.PHONE, definition.phone_item),
+    ):
+        if output is None:
+            continue
+        path = ("workflow", starts[0], "output", name)
+        if address is None:
+            yield path, f"no data item has type {item_type}, so there is no address for it"
+        yield from _text_complaints(definition, output, path)
 
 
-def _output_complaints(
-    definition: ProcessDefinition, output: EmailOutput | SmsOutput, *, what: str, item: DataItem | None
-) -> Iterator[str]:
-    if item is None:
-        yield f"the start phase sends {what}, but no data item has an address for it (type email or phone)"
+def _text_complaints(definition: ProcessDefinition, output: EmailOutput | SmsOutput, path: Path) -> Iterator[Complaint]:
     known = {item.name for item in definition.data_items} | {LINK}
-    for text in output.texts():
-        for name in PLACEHOLDER.findall(text):
+    for part, text in output.texts().items():
+        names = PLACEHOLDER.findall(text)
+        for name in names:
             if name not in known:
-                yield f"the placeholder {{{{ {name} }}}} is no data item; known are {', '.join(sorted(known))}"
-    if any(LINK not in PLACEHOLDER.findall(body) for body in output.bodies()):
-        yield "a text of the start phase has no {{ link }}, so nobody could open the form"
+                listed = ", ".join(sorted(known))
+                yield (*path, part), f"the placeholder {{{{ {name} }}}} is no data item; known are {listed}"
+        if part != "subject" and LINK not in names:
+            yield (*path, part), "the text has no {{ link }}, so nobody could open the form"
 
 
 def read_definition(text: str, *, name: str) -> ProcessDefinition:
@@ -210,6 +207,22 @@ def read_definition(text: str, *, name: str) -> ProcessDefinition:
     Raises:
         DefinitionProblem: with the line, the key and what is wrong, for the first fault.
     """
+    tree, content = _parsed(text, name=name)
+    try:
+        definition = ProcessDefinition.model_validate(content)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            reason = "this key is unknown; remove it or correct its spelling"
+        raise _problem(tree, first["loc"], reason, name=name) from fault
+    for path, complaint in _complaints(definition):
+        raise _problem(tree, path, complaint, name=name)
+    return definition
+
+
+def _parsed(text: str, *, name: str) -> tuple[yaml.Node, object]:
+    """The document as nodes, which know their lines, and as values."""
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
@@ -217,23 +230,36 @@ def read_definition(text: str, *, name: str) -> ProcessDefinition:
         mark = getattr(fault, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise DefinitionProblem(f"{name}, {where}not valid YAML ({getattr(fault, 'problem', fault)}).") from fault
+    except ValueError as fault:  # a day such as 2020-13-45 that YAML would make by itself
+        raise DefinitionProblem(f"{name} holds a value that YAML cannot read ({fault}). Put it in quotes.") from fault
     if not isinstance(content, dict) or tree is None:
         raise DefinitionProblem(f"{name} holds no process definition; it must begin with keys such as key: and name:.")
-    try:
-        return ProcessDefinition.model_validate(content)
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        path = first["loc"]
-        line = _line_of(tree, path)
-        what = ".".join(str(part) for part in path)
-        reason = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            reason = "this key is unknown; remove it or correct its spelling"
-        subject = f" {what}:" if what else ""
-        raise DefinitionProblem(f"{name}, line {line}:{subject} {reason}.") from fault
+    for key in _repeated_keys(tree):
+        raise DefinitionProblem(f"{name}, line {key.start_mark.line + 1}: {key.value} is given twice; keep one.")
+    return tree, content
 
 
-def _line_of(node: yaml.Node, path: tuple[int | str, ...]) -> int:
+def _repeated_keys(node: yaml.Node) -> Iterator[yaml.Node]:
+    """Keys that stand again in the same mapping: YAML would silently take the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key
+            seen.add(key.value)
+            yield from _repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _repeated_keys(value)
+
+
+def _problem(tree: yaml.Node, path: Path, reason: str, *, name: str) -> DefinitionProblem:
+    what = ".".join(str(part) for part in path)
+    subject = f" {what}:" if what else ""
+    return DefinitionProblem(f"{name}, line {_line_of(tree, path)}:{subject} {reason}.")
+
+
+def _line_of(node: yaml.Node, path: Path) -> int:
     """The line, from 1, of the deepest part of `path` that the document has."""
     line: int = node.start_mark.line + 1
     for part in path:

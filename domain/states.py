@@ -98,8 +98,8 @@ NEXT_REQUEST: Mapping[RequestState, frozenset[RequestState]] = {
         }
     ),
     # The answer may still reach the worker that was given up on.
-    RequestState.IN_DOUBT: frozenset({RequestState.ACCEPTED, RequestState.REPLACED, RequestState.UNRESOLVED}),
-    RequestState.UNRESOLVED: frozenset({RequestState.ACCEPTED, RequestState.REPLACED}),
+    RequestState.IN_DOUBT: frozenset({RequestState.ACCEPTED, RequestState.UNRESOLVED}),
+    RequestState.UNRESOLVED: frozenset({RequestState.ACCEPTED}),
     RequestState.ACCEPTED: frozenset(),
     RequestState.REJECTED: frozenset(),
     RequestState.REPLACED: frozenset(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from domain.processes import LINK, ProcessDefinition
 from domain.rendering import fill, one_line
@@ -64,7 +65,7 @@ def check_markdown(checked: Checked) -> str:
 
 def sample_messages(definition: ProcessDefinition) -> str:
     """The messages of the start phase, filled with made-up values: nothing personal may reach Prefect."""
-    values = {**sample_values(definition), LINK: SAMPLE_LINK}
+    values = {**_as_read(definition), LINK: SAMPLE_LINK}
     start, lines = definition.start, []
     if start.email:
         lines += [
@@ -80,10 +81,19 @@ def sample_messages(definition: ProcessDefinition) -> str:
     return "\n".join(lines) or "The start phase of this process sends nothing."
 
 
+def _as_read(definition: ProcessDefinition) -> dict[str, str]:
+    """The sample values, days written as the process writes them."""
+    values = sample_values(definition)
+    for item in definition.data_items:
+        if item.format is not None:
+            values[item.name] = date.fromisoformat(values[item.name]).strftime(item.format)
+    return values
+
+
 def escape(text: str) -> str:
     """Text from a person, harmless in Markdown and HTML."""
     safe = html.escape(one_line(text), quote=False)
-    for sign in "\\`*_[]|#!~":
+    for sign in "#\\`*_[]|!~":  # its own sign first
         safe = safe.replace(sign, f"&#{ord(sign)};")
     return safe
 

@@ -10,12 +10,11 @@ from typing import assert_never
 
 import polars as pl
 
-from domain.distinct import once_each
-from domain.email_addresses import normalised_email, normalised_emails
+from domain.email_addresses import normalised_emails
 from domain.phone_numbers import normalised_phone, normalised_phones
 from domain.processes import DataItem, ItemType, ProcessDefinition
 
-__all__ = ["boolean", "choice", "day", "normalised_email", "normalised_phone", "number", "once_each", "understand"]
+__all__ = ["boolean", "choice", "day", "normalised_phone", "number", "understand"]
 
 TRUE_WORDS = ("true", "yes", "y", "1", "on", "ja", "j", "wahr", "oui", "vrai", "si", "sí", "sì", "sim", "כן", "نعم")
 FALSE_WORDS = ("false", "no", "n", "0", "off", "nein", "falsch", "non", "faux", "nee", "não", "nao", "לא", "لا")

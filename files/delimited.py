@@ -9,25 +9,51 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 import polars as pl
 
 from domain.errors import FileErrorCode, FileProblem
 from domain.frames import ROW, column, without_blank_rows
+from domain.titles import header_among
 from files.encodings import LINE_END, Text, as_text
 from files.layouts import Layout, Limits
 
 SEPARATORS = (",", ";", "\t", "|")
 SNIFFED_BYTES = 65_536
-SNIFFED_RECORDS = 20
+SNIFFED_RECORDS = 50
 CELLS_AT_ONCE = 500_000
 LONGEST_CELL = 1_000_000
 """Excel stops at 32,767 characters; what is longer is a quote that was never closed."""
 BLANK_ABOVE = re.compile(rb"(?:[ ,;|\t]*(?:\r\n|\r|\n))*")
+NAMED_SEPARATOR = re.compile(rb"\"?sep=([^\w\s\"]|\t)\"?(?:\r\n|\r|\n)", re.IGNORECASE)
+"""The first line with which Excel is told the separator; it shows no row for it."""
 QUOTE = b'"'
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """Where the header stands if the cells are cut by one separator, and how well they then fit together.
+
+    Attributes:
+        separator: the one that was tried.
+        known: how many of the wanted titles the header has.
+        fit: the share of records that are as wide as the header; 0 when that has one cell only.
+        header: its cells.
+        rows: how many records stand above it.
+        above: those that are not blank, with their numbers from 1.
+        start: where the header begins, in bytes.
+    """
+
+    separator: str
+    known: int = 0
+    fit: float = 0.0
+    header: tuple[str, ...] = ()
+    rows: int = 0
+    above: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +63,12 @@ class _Source:
     text: Text
     separator: str
     header: tuple[str, ...]
-    header_row: int
     file_name: str
     limits: Limits
+    header_row: int = 1
+    above: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    names_separator: bool = False
+    schema: dict[str, type[pl.String]] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -49,8 +78,16 @@ class _Source:
         return FileProblem(code, f"{self.file_name} {what}")
 
 
-def read_delimited(content: bytes, *, file_name: str, limits: Limits) -> tuple[Layout, pl.DataFrame]:
+def read_delimited(
+    content: bytes, *, file_name: str, limits: Limits, titles: Sequence[str] = ()
+) -> tuple[Layout, pl.DataFrame]:
     """Read a CSV.
+
+    Args:
+        content: the bytes of the file.
+        file_name: what to call it in messages.
+        limits: what reading may cost.
+        titles: what its columns may be called, to tell the header from what stands above it.
 
     Returns:
         The layout, and ROWS without the blank rows.
@@ -58,8 +95,8 @@ def read_delimited(content: bytes, *, file_name: str, limits: Limits) -> tuple[L
     Raises:
         FileProblem: NOT_CSV_OR_EXCEL, UNREADABLE, EMPTY or TOO_LARGE, with the row where one is to blame.
     """
-    source = _source(as_text(content, file_name=file_name), file_name=file_name, limits=limits)
-    records = _plain_records(source)
+    source = _source(as_text(content, file_name=file_name), file_name=file_name, limits=limits, titles=titles)
+    records = _quick_records(source)
     if records is None:
         records = _quoted_records(source)
     rows = without_blank_rows(records.with_row_index(ROW, offset=source.header_row).slice(1).cast({ROW: pl.UInt32}))
@@ -69,69 +106,154 @@ def read_delimited(content: bytes, *, file_name: str, limits: Limits) -> tuple[L
         format="csv",
         header=source.header,
         header_row=source.header_row,
+        above=source.above,
         encoding=source.text.encoding,
         separator=source.separator,
         line_end=source.text.line_end,
         quotes_all=_quotes_all(source),
+        names_separator=source.names_separator,
     )
     return layout, rows
 
 
-def _source(text: Text, *, file_name: str, limits: Limits) -> _Source:
+def _source(text: Text, *, file_name: str, limits: Limits, titles: Sequence[str]) -> _Source:
     """Find the header and the separator."""
-    above = BLANK_ABOVE.match(text.content)
-    start = above.end() if above else 0
-    header_row = 1 + len(LINE_END.findall(text.content, 0, start))
-    begun = Text(text.content[start:], text.encoding, text.line_end)
-    separator = _separator(begun.content)
-    header = tuple(next(_first_records(begun.content, separator), []))
-    source = _Source(begun, separator, header, header_row, file_name, limits)
-    if not any(title.strip() for title in header):
-        raise source.refusal(FileErrorCode.EMPTY, "holds nothing. Add a header and the recipients to it.")
-    if source.width > limits.columns:
-        raise source.refusal(
-            FileErrorCode.TOO_LARGE,
-            f"has {source.width:,} columns; at most {limits.columns:,} can be read. Delete those you do not need.",
-        )
+    named = NAMED_SEPARATOR.match(text.content)
+    separators = (named[1].decode(),) if named else SEPARATORS
+    body = text.content[named.end() :] if named else text.content
+    blank = BLANK_ABOVE.match(body)
+    start = blank.end() if blank else 0
+    blank_rows = len(LINE_END.findall(body, 0, start))
+    beginning = max(
+        (_beginning(body[start : start + SNIFFED_BYTES], sign, titles) for sign in separators), key=_likelihood
+    )
+    start += beginning.start
+    source = _Source(
+        text=Text(body[start:] if start else body, text.encoding, text.line_end),
+        separator=beginning.separator,
+        header=beginning.header,
+        file_name=file_name,
+        limits=limits,
+        header_row=1 + blank_rows + beginning.rows,
+        above=tuple((blank_rows + row, cells) for row, cells in beginning.above),
+        names_separator=named is not None,
+        schema={column(index): pl.String for index in range(len(beginning.header))},
+    )
+    _refuse_header(source)
     return source
 
 
-def _first_records(content: bytes, separator: str) -> Iterator[list[str]]:
-    """The records of the beginning, without judging them."""
-    piece = content[:SNIFFED_BYTES].decode("utf-8", errors="ignore")
-    return csv.reader(io.StringIO(piece, newline=""), delimiter=separator)
+def _refuse_header(source: _Source) -> None:
+    if not any(title.strip() for title in source.header):
+        raise source.refusal(FileErrorCode.EMPTY, "holds nothing. Add a header and the recipients to it.")
+    if source.width > source.limits.columns:
+        raise source.refusal(
+            FileErrorCode.TOO_LARGE,
+            f"has {source.width:,} columns; at most {source.limits.columns:,} can be read. Delete those you do not need.",
+        )
 
 
-def _separator(content: bytes) -> str:
-    """The separator that cuts most of the first records into as many cells as the header; a comma if none does."""
-
-    def fit(separator: str) -> tuple[float, int]:
-        used = [len(record) for record in islice(_first_records(content, separator), SNIFFED_RECORDS) if record]
-        if not used or used[0] == 1:
-            return (0.0, 0)
-        return (sum(width == used[0] for width in used) / len(used), used[0])
-
-    return max(SEPARATORS, key=fit)
+def _likelihood(beginning: _Beginning) -> tuple[int, float, int]:
+    """More titles that are wanted, then more records of one width, then more cells; a comma if nothing tells."""
+    return beginning.known, beginning.fit, len(beginning.header) if beginning.fit else 0
 
 
-def _plain_records(source: _Source) -> pl.DataFrame | None:
-    """All records of a text without any quote, where each line is one; None when that does not hold."""
-    content = source.text.content
-    if QUOTE in content:
+def _beginning(content: bytes, separator: str, titles: Sequence[str]) -> _Beginning:
+    """Cut the first records by a separator, without judging them."""
+    lines = list(io.StringIO(content.decode("utf-8", errors="ignore"), newline=""))
+    reader = csv.reader(lines, delimiter=separator)
+    records: list[list[str]] = []
+    ends = [0]
+    for record in islice(reader, SNIFFED_RECORDS):
+        records.append(record)
+        ends.append(reader.line_num)
+    filled = [number for number, record in enumerate(records) if any(cell.strip() for cell in record)]
+    if not filled:
+        return _Beginning(separator)
+    place, known = header_among([records[number] for number in filled], titles)
+    top = filled[place]
+    header = tuple(records[top])
+    below = [len(record) for record in records[top:] if record]
+    return _Beginning(
+        separator=separator,
+        known=known,
+        fit=sum(width == len(header) for width in below) / len(below) if len(header) > 1 else 0.0,
+        header=header,
+        rows=top,
+        above=tuple((1 + number, tuple(records[number])) for number in filled[:place]),
+        start=sum(len(line.encode()) for line in lines[: ends[top]]),
+    )
+
+
+def _quick_records(source: _Source) -> pl.DataFrame | None:
+    """All records by the fast reader where its answer is proven; None where it is not."""
+    content = _with_line_feeds(source.text.content)
+    if content is None:
         return None
-    lines = content.replace(b"\r\n", b"\n")
-    if b"\r" in lines:
-        if b"\n" in lines:
-            return None
-        lines = lines.replace(b"\r", b"\n")
-    count = lines.count(b"\n") + (not lines.endswith(b"\n"))
-    _refuse_too_many(count - 1, source)
-    schema = {column(index): pl.String for index in range(source.width)}
+    quoted = QUOTE in content
+    if not quoted:
+        _refuse_too_many(content.count(b"\n") + (not content.endswith(b"\n")) - 1, source)
     try:
-        records = pl.read_csv(lines, has_header=False, schema=schema, separator=source.separator, quote_char=None)
+        records = pl.read_csv(
+            content,
+            has_header=False,
+            schema=source.schema,
+            separator=source.separator,
+            quote_char='"' if quoted else None,
+        )
     except pl.exceptions.PolarsError:
         return None
-    return records if records.height == count else None
+    if quoted:
+        return _without_empty_texts(records) if _is_exact(records, content, source) else None
+    return records if records.height == content.count(b"\n") + (not content.endswith(b"\n")) else None
+
+
+def _with_line_feeds(content: bytes) -> bytes | None:
+    """The text with a line feed at the end of each line; None when carriage returns stand anywhere else."""
+    if b"\r" not in content:
+        return content
+    returns = content.count(b"\r")
+    if returns == content.count(b"\r\n"):
+        return content
+    return content.replace(b"\r", b"\n") if b"\n" not in content and QUOTE not in content else None
+
+
+def _is_exact(records: pl.DataFrame, content: bytes, source: _Source) -> bool:
+    """Whether the same text comes back when the records are written: then no other reading is possible.
+
+    The reader forgives what it must not, such as text after a closing quote, and nothing cheaper tells.
+    """
+    _refuse_too_many(records.height - 1, source)
+    end = source.text.line_end.encode()
+    lines = LINE_END.split(content[:SNIFFED_BYTES], maxsplit=2)
+    all_quoted = len(lines) > 1 and _is_all_quoted(lines[1], source)
+    written = io.BytesIO()
+    records.slice(1).write_csv(
+        written,
+        include_header=False,
+        separator=source.separator,
+        line_terminator=source.text.line_end,
+        quote_style="always" if all_quoted else "necessary",
+    )
+    body = written.getvalue() if content.endswith(b"\n") else written.getvalue().removesuffix(end)
+    header = content[: len(content) - len(body)]
+    return content.endswith(body) and _cut_line(header, source) == source.header
+
+
+def _cut_line(line: bytes, source: _Source) -> tuple[str, ...] | None:
+    """The cells of what should be one record; None if it is not."""
+    try:
+        records = list(csv.reader(io.StringIO(line.decode(), newline=""), delimiter=source.separator, strict=True))
+    except (csv.Error, UnicodeDecodeError):
+        return None
+    return tuple(records[0]) if len(records) == 1 else None
+
+
+def _without_empty_texts(records: pl.DataFrame) -> pl.DataFrame:
+    """An empty cell is null, with quotes or without."""
+    empty = records.select((pl.all() == "").any()).row(0)
+    names = [name for name, has_empty in zip(records.columns, empty, strict=True) if has_empty]
+    return records.with_columns(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in names)
 
 
 def _quoted_records(source: _Source) -> pl.DataFrame:
@@ -139,8 +261,7 @@ def _quoted_records(source: _Source) -> pl.DataFrame:
     csv.field_size_limit(LONGEST_CELL)
     lines = _Lines(source)
     reader = csv.reader(lines, delimiter=source.separator, strict=True)
-    schema = {column(index): pl.String for index in range(source.width)}
-    frames = [pl.DataFrame(schema=schema)]
+    frames = [pl.DataFrame(schema=source.schema)]
     batch: list[list[str | None]] = []
     count = 0
     try:
@@ -151,12 +272,12 @@ def _quoted_records(source: _Source) -> pl.DataFrame:
             count += 1
             if len(batch) * source.width >= CELLS_AT_ONCE:
                 _refuse_too_many(count - 1, source)
-                frames.append(_frame(batch, schema))
+                frames.append(_frame(batch, source.schema))
                 batch = []
     except csv.Error as fault:
         raise source.refusal(FileErrorCode.UNREADABLE, _quote_fault(fault, row=source.header_row + count)) from fault
     _refuse_too_many(count - 1, source)
-    return pl.concat([*frames, _frame(batch, schema)])
+    return pl.concat([*frames, _frame(batch, source.schema)])
 
 
 class _Lines:
@@ -216,4 +337,8 @@ def _refuse_too_many(rows: int, source: _Source) -> None:
 def _quotes_all(source: _Source) -> bool:
     """Whether the header and the first record have quotes around every cell."""
     lines = LINE_END.split(source.text.content[:SNIFFED_BYTES], maxsplit=2)[:2]
-    return all(line.startswith(QUOTE) and line.count(QUOTE) >= 2 * source.width for line in lines)
+    return all(_is_all_quoted(line, source) for line in lines)
+
+
+def _is_all_quoted(line: bytes, source: _Source) -> bool:
+    return line.startswith(QUOTE) and line.count(QUOTE) >= 2 * source.width

@@ -21,7 +21,7 @@ class Limits:
         rows: rows below the header.
         columns: columns of the header.
         memory_bytes: address space of the process that parses the file.
-        seconds: of CPU time, and as many on the clock, of that process.
+        seconds: on the clock, and as many of CPU time, of that process.
         unpacked_bytes: size of a workbook's parts when they are unpacked.
     """
 
@@ -29,7 +29,7 @@ class Limits:
     rows: int = 2_000_000
     columns: int = 500
     memory_bytes: int = 3_072 * MIB
-    seconds: int = 120
+    seconds: int = 30
     unpacked_bytes: int = 2_048 * MIB
 
 
@@ -48,9 +48,12 @@ class Layout:
     Attributes:
         format: `csv` for any text with separators, `xlsx` for any workbook.
         header: the exact title texts, "" for a column without one; column i is `c<i>` of ROWS.
-        header_row: the row that the operator sees the header in; 1 unless blank rows stand above it.
+        header_row: the row that the operator sees the header in; 1 unless blank rows or a report's title stand above it.
+        above: the rows above the header that are not blank: their numbers and their cells.
         encoding, separator, line_end, quotes_all: of a CSV; the first three have the usual values for a workbook.
+        names_separator: whether a CSV begins with a line such as `sep=;`, which no spreadsheet program counts as a row.
         sheet: name of the worksheet that was read; None for a CSV.
+        other_sheets: names of further visible worksheets that hold something and were not read.
         first_column: blank columns to the left of the header in a worksheet.
         made_for: the marker of an example file, if it is still there.
     """
@@ -58,11 +61,14 @@ class Layout:
     format: Format
     header: tuple[str, ...]
     header_row: int = 1
+    above: tuple[tuple[int, tuple[str, ...]], ...] = ()
     encoding: Encoding = "utf-8"
     separator: str = ","
     line_end: str = "\r\n"
     quotes_all: bool = False
+    names_separator: bool = False
     sheet: str | None = None
+    other_sheets: tuple[str, ...] = ()
     first_column: int = 0
     made_for: MadeFor | None = None
 
@@ -75,5 +81,10 @@ class Layout:
         """The layout that `to_json` wrote."""
         content = json.loads(text)
         made_for = content.pop("made_for")
-        header = tuple(content.pop("header"))
-        return cls(**content, header=header, made_for=MadeFor(**made_for) if made_for else None)
+        return cls(
+            header=tuple(content.pop("header")),
+            above=tuple((row, tuple(cells)) for row, cells in content.pop("above", ())),
+            other_sheets=tuple(content.pop("other_sheets", ())),
+            made_for=MadeFor(**made_for) if made_for else None,
+            **content,
+        )

@@ -10,6 +10,7 @@ import json
 import resource
 import sys
 from pathlib import Path
+from typing import Any
 
 LAYOUT, ROWS, PROBLEM = "layout.json", "rows.arrow", "problem.json"
 
@@ -29,21 +30,21 @@ def _limit(*, memory_bytes: int, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
 
 
-def _parse(order: dict[str, str]) -> None:
+def _parse(order: dict[str, Any]) -> None:
     from domain.errors import FileProblem  # noqa: PLC0415 - after the limits are set
     from files.delimited import read_delimited  # noqa: PLC0415
     from files.layouts import Limits  # noqa: PLC0415
     from files.workbooks import is_workbook, read_workbook  # noqa: PLC0415
 
     path, folder, file_name = Path(order["path"]), Path(order["folder"]), order["file_name"]
-    limits = Limits(**order["limits"])  # type: ignore[arg-type]
+    limits, titles = Limits(**order["limits"]), tuple(order["titles"])
     try:
         with path.open("rb") as file:
             beginning = file.read(8)
         if is_workbook(beginning):
-            layout, rows = read_workbook(path, file_name=file_name, limits=limits)
+            layout, rows = read_workbook(path, file_name=file_name, limits=limits, titles=titles)
         else:
-            layout, rows = read_delimited(path.read_bytes(), file_name=file_name, limits=limits)
+            layout, rows = read_delimited(path.read_bytes(), file_name=file_name, limits=limits, titles=titles)
     except FileProblem as problem:
         (folder / PROBLEM).write_text(json.dumps({"code": problem.code, "message": str(problem)}), "utf-8")
         return

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,20 +42,22 @@ class Table:
     rows: pl.DataFrame
 
 
-def read(path: Path, *, file_name: str, limits: Limits = DEFAULT_LIMITS) -> Table:
+def read(path: Path, *, file_name: str, limits: Limits = DEFAULT_LIMITS, titles: Sequence[str] = ()) -> Table:
     """Read a CSV or a workbook; what it is, its content says.
 
     Args:
         path: where the bytes are.
         file_name: what the operator calls the file, for messages.
         limits: what reading may cost.
+        titles: what the columns may be called, to tell the header from what stands above it, and the sheet
+            with the list from the others; the first row of the first sheet without them.
 
     Raises:
         FileProblem: with what is wrong and the next step. Nothing stays behind on disk.
     """
     _refuse_size(path, file_name=file_name, limits=limits)
     with tempfile.TemporaryDirectory(prefix="bulk-sender-") as folder:
-        return _parsed(path, Path(folder), file_name=file_name, limits=limits)
+        return _parsed(path, Path(folder), file_name=file_name, limits=limits, titles=titles)
 
 
 def _refuse_size(path: Path, *, file_name: str, limits: Limits) -> None:
@@ -72,8 +74,14 @@ def _refuse_size(path: Path, *, file_name: str, limits: Limits) -> None:
         )
 
 
-def _parsed(path: Path, folder: Path, *, file_name: str, limits: Limits) -> Table:
-    order = {"path": str(path.resolve()), "folder": str(folder), "file_name": file_name, "limits": asdict(limits)}
+def _parsed(path: Path, folder: Path, *, file_name: str, limits: Limits, titles: Sequence[str]) -> Table:
+    order = {
+        "path": str(path.resolve()),
+        "folder": str(folder),
+        "file_name": file_name,
+        "limits": asdict(limits),
+        "titles": list(titles),
+    }
     last_words = folder / "stderr"
     try:
         died_of = _run(order, folder, last_words=last_words, seconds=limits.seconds)

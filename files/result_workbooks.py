@@ -72,6 +72,10 @@ def _write_sheet(
         sheet.set_column(left + place, left + place, width)
     sheet.freeze_panes(top + 1, 0)
     sheet.autofilter(top, left, top + table.height, left + len(header) - 1)
+    for row, texts in layout.above:
+        for place, text in enumerate(texts):
+            if text:
+                sheet.write_string(row - 1, left + place, _short(text))
     for place, title in enumerate(header):
         sheet.write_string(top, left + place, _short(title), bold)
     detail = len(header) - len(cells.columns) + cells.columns.index(DETAIL)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +71,7 @@ def _write_csv(table: pl.DataFrame, header: tuple[str, ...], *, layout: Layout, 
     try:
         with utf8.open("wb") as file:
             file.write(codecs.BOM_UTF8 if layout.encoding == "utf-8-sig" else b"")
-            file.write((layout.line_end * (layout.header_row - 1)).encode())
+            file.write(_above(layout).encode())
             for frame in (titles, cells):
                 frame.write_csv(
                     file,
@@ -84,6 +86,18 @@ def _write_csv(table: pl.DataFrame, header: tuple[str, ...], *, layout: Layout, 
             utf8.replace(path)
     finally:
         utf8.unlink(missing_ok=True)
+
+
+def _above(layout: Layout) -> str:
+    """What stands above the header: the line that names the separator, titles of a report, blank rows."""
+    above = dict(layout.above)
+    text = io.StringIO(newline="")
+    if layout.names_separator:
+        text.write(f"sep={layout.separator}{layout.line_end}")
+    writer = csv.writer(text, delimiter=layout.separator, lineterminator=layout.line_end)
+    for row in range(1, layout.header_row):
+        writer.writerow(above.get(row, ()))
+    return text.getvalue()
 
 
 def _encode(source: Path, target: Path, *, encoding: str) -> None:

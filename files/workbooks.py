@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -17,7 +18,9 @@ import polars as pl
 
 from domain.errors import FileErrorCode, FileProblem
 from domain.frames import ROW, column, without_blank_rows
+from domain.titles import header_among
 from files.layouts import Layout, Limits, MadeFor
+from files.sheet_parts import WORKBOOK, Book, Cell, OddPart, read_book, told_cells
 
 ZIP_MAGIC = b"PK\x03\x04"
 EMPTY_ZIP_MAGIC = b"PK\x05\x06"
@@ -33,6 +36,10 @@ MOST_PROPERTY_BYTES = 100_000
 PROCESS_PROPERTY = "bulk-sender-process"
 VERSION_PROPERTY = "bulk-sender-version"
 MIDNIGHT = r"^(\d{4}-\d{2}-\d{2}) 00:00:00$"
+NO_DAY = r"^1899-12-31 (\d{2}:\d{2}:\d{2})(?:\.\d+)?$"
+"""A time alone, which the library gives with the day before the first."""
+LOOKED_AT_ROWS = 50
+UNKNOWN_ERROR = "Unsupported cell error value"
 SAVE_AGAIN = "Open it in Excel, save it as a new .xlsx file and upload that."
 
 
@@ -41,8 +48,16 @@ def is_workbook(beginning: bytes) -> bool:
     return beginning.startswith((ZIP_MAGIC, EMPTY_ZIP_MAGIC, OLE_MAGIC))
 
 
-def read_workbook(path: Path, *, file_name: str, limits: Limits) -> tuple[Layout, pl.DataFrame]:
-    """Read the first visible sheet that holds anything.
+def read_workbook(
+    path: Path, *, file_name: str, limits: Limits, titles: Sequence[str] = ()
+) -> tuple[Layout, pl.DataFrame]:
+    """Read the visible sheet whose header has most of the titles; the first that holds anything where none has more.
+
+    Args:
+        path: where the bytes are.
+        file_name: what to call the file in messages.
+        limits: what reading may cost.
+        titles: what the columns may be called.
 
     Returns:
         The layout, and ROWS without the blank rows.
@@ -58,15 +73,15 @@ def read_workbook(path: Path, *, file_name: str, limits: Limits) -> tuple[Layout
     else:
         made_for = _look_into_zip(path, file_name=file_name, limits=limits)
     try:
-        sheet = _first_sheet(path)
-    except fastexcel.FastExcelError as fault:
+        sheets = _best_sheet(path, titles)
+    except (fastexcel.FastExcelError, OddPart) as fault:
         raise _unreadable(fault, file_name=file_name) from fault
-    if sheet is None:
+    if sheets is None:
         raise FileProblem(
             FileErrorCode.EMPTY,
             f"{file_name} has no visible sheet with anything in it. Put the list on the first sheet.",
         )
-    return _table(sheet, made_for=made_for, file_name=file_name, limits=limits)
+    return _table(sheets, made_for=made_for, file_name=file_name, limits=limits)
 
 
 def _refuse_ole(path: Path, *, file_name: str) -> None:
@@ -94,6 +109,11 @@ def _not_a_workbook(file_name: str) -> FileProblem:
 def _unreadable(fault: Exception, *, file_name: str) -> FileProblem:
     if PASSWORD_WORDS.search(str(fault)):
         return _encrypted(file_name)
+    if UNKNOWN_ERROR in str(fault):
+        return FileProblem(
+            FileErrorCode.UNREADABLE,
+            f"{file_name} has a cell with an error that cannot be read. Mend or delete that formula and save it again.",
+        )
     return FileProblem(FileErrorCode.UNREADABLE, f"{file_name} is damaged and cannot be read. {SAVE_AGAIN}")
 
 
@@ -162,47 +182,120 @@ def _properties(content: bytes) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Sheet:
-    """A worksheet's name, its cells as text, and the blank columns to their left."""
+    """A worksheet that holds something.
+
+    Attributes:
+        name: what it is called.
+        cells: ROWS without blank rows, with the header and what stands above it.
+        first_column: blank columns to their left.
+        place: which of `cells` is the header.
+        known: how many of the wanted titles it has.
+        others: names of the other visible sheets that hold something.
+    """
 
     name: str
     cells: pl.DataFrame
     first_column: int
+    place: int
+    known: int
+    others: tuple[str, ...] = ()
 
 
-def _first_sheet(path: Path) -> _Sheet | None:
-    """The first visible sheet that is not empty; the library's own copy of it is gone when this returns.
+def _best_sheet(path: Path, titles: Sequence[str]) -> _Sheet | None:
+    """The sheet with most titles, of several the first; the library's own copy of it is gone when this returns."""
+    best: _Sheet | None = None
+    names: list[str] = []
+    for sheet in _sheets(path, titles):
+        names.append(sheet.name)
+        if best is None or sheet.known > best.known:
+            best = sheet
+    return best and replace(best, others=tuple(name for name in names if name != best.name))
+
+
+def _sheets(path: Path, titles: Sequence[str]) -> Iterator[_Sheet]:
+    """Each visible sheet that holds anything.
 
     `skip_rows=0` keeps the blank rows above the header, so that positions are the sheet's own.
     """
     workbook = fastexcel.read_excel(path)
+    book = _book(path)
+    hidden = {sheet.name for sheet in book.sheets if not sheet.is_visible} if book else set()
     for name in workbook.sheet_names:
-        sheet = workbook.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
-        if sheet.visible != "visible" or not sheet.width:
+        if name in hidden:
             continue
-        cells = sheet.to_polars()
-        if any(each.null_count() < cells.height for each in cells):
-            return _Sheet(name, cells, sheet.selected_columns[0].absolute_index)
-    return None
+        sheet = workbook.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
+        if sheet.visible != "visible":
+            continue
+        cells, first = sheet.to_polars(), sheet.selected_columns[0].absolute_index if sheet.width else 0
+        del sheet
+        if book:
+            cells, first = _with_told(cells, first, told=_told(path, name, book))
+        cells.columns = [column(index) for index in range(cells.width)]
+        rows = without_blank_rows(cells.with_row_index(ROW, offset=1).cast({ROW: pl.UInt32}))
+        if rows.width > 1 and not rows.is_empty():
+            place, known = header_among(rows.drop(ROW).head(LOOKED_AT_ROWS).rows(), titles)
+            yield _Sheet(name, rows, first, place, known)
+
+
+def _book(path: Path) -> Book | None:
+    """What the parts of an .xlsx say; None for the formats that have no such parts."""
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        return read_book(archive) if WORKBOOK in archive.namelist() else None
+
+
+def _told(path: Path, name: str, book: Book) -> list[Cell]:
+    part = next((sheet.part for sheet in book.sheets if sheet.name == name), None)
+    with zipfile.ZipFile(path) as archive:
+        if part not in archive.namelist():
+            raise OddPart
+        return list(told_cells(archive, part, book))
+
+
+def _with_told(cells: pl.DataFrame, first: int, *, told: Sequence[Cell]) -> tuple[pl.DataFrame, int]:
+    """The cells with the told ones among them, and the blank columns to their left."""
+    if not told:
+        return cells, first
+    places = [cell.column for cell in told]
+    start = min(first, *places) if cells.width else min(places)
+    width = max(first + cells.width, max(places) + 1) - start
+    height = max(cells.height, *(cell.row + 1 for cell in told))
+    by_column: dict[int, tuple[list[int], list[str]]] = defaultdict(lambda: ([], []))
+    for cell in told:
+        rows, texts = by_column[cell.column - start]
+        rows.append(cell.row)
+        texts.append(cell.text)
+    columns = []
+    for index in range(width):
+        old = index - (first - start)
+        series = cells.to_series(old) if 0 <= old < cells.width else pl.Series([], dtype=pl.String)
+        if series.len() < height:
+            series = series.extend_constant(None, height - series.len())
+        if index in by_column:
+            rows, texts = by_column[index]
+            series = series.scatter(rows, texts)
+        columns.append(series.alias(column(index)))
+    return pl.DataFrame(columns), start
 
 
 def _table(sheet: _Sheet, *, made_for: MadeFor | None, file_name: str, limits: Limits) -> tuple[Layout, pl.DataFrame]:
-    cells = sheet.cells
-    cells.columns = [column(index) for index in range(cells.width)]
-    found = without_blank_rows(cells.with_row_index(ROW, offset=1).cast({ROW: pl.UInt32}))
-    rows = found.slice(1)
+    rows = sheet.cells.slice(sheet.place + 1)
     if rows.is_empty():
         raise FileProblem(
             FileErrorCode.EMPTY,
             f"{file_name} has no rows below the header of its sheet {sheet.name}. Add the recipients to it.",
         )
-    header_row, *titles = found.row(0)
+    header_row, *titles = sheet.cells.row(sheet.place)
     width = _used_width(titles, rows)
     _refuse_size(rows.height, width, file_name=file_name, limits=limits)
     layout = Layout(
         format="xlsx",
         header=tuple(title or "" for title in titles[:width]),
         header_row=header_row,
+        above=tuple((row, tuple(cell or "" for cell in cells)) for row, *cells in sheet.cells.head(sheet.place).rows()),
         sheet=sheet.name,
+        other_sheets=sheet.others,
         first_column=sheet.first_column,
         made_for=made_for,
     )
@@ -225,9 +318,10 @@ def _refuse_size(rows: int, width: int, *, file_name: str, limits: Limits) -> No
 
 
 def _as_seen(cells: pl.Series) -> pl.Series:
-    """A date cell comes with a midnight that nobody sees in the sheet; an empty text is an empty cell."""
-    if cells.str.contains(MIDNIGHT).any():
-        cells = cells.str.replace(MIDNIGHT, "$1")
+    """A date comes with a midnight, a time with a day that nobody sees in the sheet; an empty text is an empty cell."""
+    for hidden in (MIDNIGHT, NO_DAY):
+        if cells.str.contains(hidden).any():
+            cells = cells.str.replace(hidden, "$1")
     if (cells == "").any():
         cells = cells.set(cells == "", None)
     return cells

@@ -99,6 +99,10 @@ def _sqlite_engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: object) -> None:  # noqa: ANN401  the driver's own connection
         connection.isolation_level = None  # we say BEGIN ourselves, below
+        # SQLite's own knows ASCII only, and people search for ÄRZTE.
+        connection.create_function(
+            "lower", 1, lambda text: None if text is None else str(text).lower(), deterministic=True
+        )
         for pragma in (
             "journal_mode=WAL",
             # An intent must outlive a power cut, or its request would be made twice.

@@ -207,6 +207,8 @@ def claim(
         The requests that are now the caller's. None where the batch was stopped or paused; not
         those that another worker has, nor those whose bytes differ from an earlier attempt.
     """
+    # Shared, so that a decision waits for the claims under way: what is claimed after it is nothing.
+    session.execute(select(Batch.id).where(Batch.id == batch_id).with_for_update(read=True))
     may_send = exists().where(
         col(Batch.id) == batch_id, col(Batch.phase) == Phase.SENDING, col(Batch.status) == Status.APPROVED
     )
@@ -232,7 +234,8 @@ def claim(
     session.connection().execute(
         statement, [{"request_number": number, "digest": digest} for number, digest in contents.items()]
     )
-    return set(session.exec(select(Request.number).where(Request.claim == token)).all())
+    ours = select(Request.number).where(Request.batch_id == batch_id, Request.claim == token)
+    return set(session.exec(ours).all())
 
 
 def record(
@@ -251,6 +254,9 @@ def record(
         The requests that were recorded; an answer is left out if the request is no longer the
         caller's, but for an acceptance, which settles a doubt whoever raised it.
     """
+    # One writer of a batch's outcomes at a time, and requests in one order: else PostgreSQL finds deadlocks.
+    session.execute(select(Batch.id).where(Batch.id == batch_id).with_for_update())
+    answers = sorted(answers, key=lambda answer: answer.number)
     recorded = {answer.number for answer in answers if _record_one(session, batch_id, answer, token_of, now)}
     for state, message_state in MESSAGE_OF_REQUEST.items():
         group = [answer for answer in answers if answer.state is state and answer.number in recorded]
@@ -387,7 +393,7 @@ def replace(
 
 
 _MOVE = text(
-    "UPDATE message SET request = :new, position = :new_position "
+    "UPDATE message SET request = :new, position = :new_position, state = 'pending', detail = NULL "
     "WHERE batch_id = :batch_id AND request = :old AND position = :old_position"
 )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -138,15 +140,28 @@ class Settings(BaseSettings):
         path = self.home / "secret.key"
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(48))
-        except FileExistsError:
-            pass
+            if not path.exists():
+                _write_once(path, secrets.token_urlsafe(48))
+            secret = path.read_bytes().strip()
         except OSError as fault:
             raise SettingsProblem(
                 f"{path} cannot be written ({fault.strerror}). Set {PREFIX}HOME to a folder that can."
             ) from fault
-        return path.read_bytes().strip()
+        if not secret:
+            raise SettingsProblem(f"{path} is empty, so links could be forged. Restore it from a backup, or delete it.")
+        return secret
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Make a file that only its owner reads, whole or not at all; if another process was first, its file stays."""
+    handle, part = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        with contextlib.suppress(FileExistsError):
+            os.link(part, path)
+    finally:
+        Path(part).unlink()
 
 
 def load(**instead: object) -> Settings:

@@ -37,13 +37,6 @@ hypothesis_settings.register_profile("steady", deadline=None, database=None)
 hypothesis_settings.load_profile("steady")
 
 
-def pytest_collection(session: pytest.Session) -> None:
-    """Leave out pytest-alembic's collector, which pytest 9.2 cannot make; the migrations have tests of their own."""
-    plugins = session.config.pluginmanager
-    if plugins.has_plugin("pytest-alembic"):
-        plugins.unregister(name="pytest-alembic")
-
-
 @pytest.fixture(autouse=True)
 def closed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No setting from outside, nothing written where the tests were started, no host but this one."""

@@ -14,7 +14,8 @@ import yaml
 from typer.main import get_command
 
 ROOT = Path(__file__).parents[2]
-NO_ROOMS = {"tests", "migrations", "processes"}
+NOT_INSTALLED = {"benchmarks", "tests"}
+NO_ROOMS = NOT_INSTALLED | {"migrations", "processes"}
 COMMANDS = {
     "demo": set(),
     "up": set(),
@@ -49,7 +50,7 @@ def test_every_room_stands_under_the_rules_of_imports() -> None:
 def test_every_package_is_installed() -> None:
     installed = project()["tool"]["setuptools"]["packages"]
 
-    assert {name for name in installed if "." not in name} == packages() - {"tests"}
+    assert {name for name in installed if "." not in name} == packages() - NOT_INSTALLED
     assert all((ROOT / name.replace(".", "/") / "__init__.py").exists() for name in installed)
 
 

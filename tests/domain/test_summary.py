@@ -99,7 +99,6 @@ def test_a_process_that_sends_nothing_says_so() -> None:
 
 
 @pytest.mark.parametrize("text", ["march_list.csv", "[1] *a* `b` | c! ~d \\\\ #e"])
-@pytest.mark.xfail(strict=True, reason="domain/summary.py escape() escapes the # of its own escapes")
 def test_an_escaped_text_reads_as_it_was_written(text: str) -> None:
     assert html.unescape(escape(text)) == text
 
@@ -118,9 +117,5 @@ def test_a_text_of_the_process_cannot_draw_on_the_page() -> None:
     assert "> &#35; big" in shown
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="domain/summary.py sample_messages() shows dates in ISO, recipients read them in the item's format",
-)
 def test_dates_are_shown_as_the_process_writes_them() -> None:
     assert "31.01.2030" in sample_messages(motor())

@@ -103,7 +103,7 @@ def test_cells_of_a_workbook_are_what_a_person_sees(upload: Upload) -> None:
 
     assert upload(workbook(fill)).rows.rows() == [
         (2, "7400123456", "1.5", "true", "0.3"),
-        (3, "2030-01-31", "2030-01-31 12:30:00", "2", None),
+        (3, "2030-01-31", "2030-01-31 12:30:00", "2", "#N/A"),
         (4, "007", "=2+2", " x ", "a\nb"),
     ]
 

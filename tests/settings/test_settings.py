@@ -233,7 +233,6 @@ def test_a_secret_that_is_set_is_taken_and_none_is_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, reason="settings/__init__.py secret takes an empty key file as the secret")
 def test_an_empty_key_file_is_no_secret(tmp_path: Path) -> None:
     """It is what a full disk leaves, and what a second process sees while the first is writing: links from nothing."""
     (tmp_path / "secret.key").touch()
@@ -250,7 +249,7 @@ def test_several_at_first_start_get_the_same_secret(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         secrets = set(threads.map(lambda settings: settings.secret, all_settings))
 
-    assert {secret for secret in secrets if secret} == {load(home=tmp_path).secret}
+    assert secrets == {load(home=tmp_path).secret}
 
 
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -260,11 +259,6 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         _ = load(home=tmp_path / "file" / "home").secret
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=NotADirectoryError,
-    reason="settings/__init__.py secret: mkdir's FileExistsError is taken for the key's",
-)
 def test_a_home_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 

@@ -1,0 +1,48 @@
+"""Column titles: when two are the same one, and which row of a file is its header.
+
+Apart from `domain.columns`, because the process that parses a file needs it and no process definition.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+ENOUGH = 2
+"""Titles that make a row the header for sure; one alone may be a word of somebody's data."""
+NO_LETTERS = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"})
+
+
+def folded(text: str) -> str:
+    """A title without what is ignored when it is compared: case, spaces, `_`, `-` and invisible characters."""
+    kept = (letter for letter in unicodedata.normalize("NFKC", text) if unicodedata.category(letter) not in NO_LETTERS)
+    return "".join(kept).replace("_", "").replace("-", "").casefold()
+
+
+def header_among(rows: Sequence[Sequence[str | None]], titles: Sequence[str]) -> tuple[int, int]:
+    """Choose the header among the first rows of a file that are not blank.
+
+    It is the first row, unless a later one is the first with two of the titles (or the only one there is),
+    or only lines of one cell, such as the name of a report, stand above a row with one of the titles.
+
+    Args:
+        rows: their cells; None or "" for an empty one.
+        titles: what the columns may be called; without any, the first row is the header.
+
+    Returns:
+        The index of the header in `rows`, and how many of the titles it has.
+    """
+    wanted = {folded(title) for title in titles}
+    known = [len(wanted & {folded(cell) for cell in row if cell}) for row in rows]
+    sure = min(ENOUGH, max(len(wanted), 1))
+    for place, count in enumerate(known):
+        if count >= sure:
+            return place, count
+    below = next((place for place, row in enumerate(rows) if sum(map(_is_filled, row)) > 1), 0)
+    if rows and known[below]:
+        return below, known[below]
+    return 0, known[0] if known else 0
+
+
+def _is_filled(cell: str | None) -> bool:
+    return bool(cell and cell.strip())

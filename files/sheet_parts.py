@@ -1,0 +1,238 @@
+"""What the library does not tell of the cells of an .xlsx: errors, formulas without a result, percentages.
+
+It gives an error and a formula that was never calculated as an empty cell, and 25% as 0.25. The parts of
+the zip say more; only cells that need it are looked at one by one.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from html import unescape
+from xml.etree import ElementTree as ET
+
+NOT_CALCULATED = "#CALC!"
+"""The text of a cell whose formula has no result: Excel's own word for what it could not calculate."""
+WORKBOOK, RELATIONS, STYLES = "xl/workbook.xml", "xl/_rels/workbook.xml.rels", "xl/styles.xml"
+PIECE = 4 * 2**20
+LONGEST_PART = 64 * 2**20
+END_OF_ROW = b"row>"
+P = rb"(?:\w+:)?"
+"""Some programs write every element with a prefix."""
+ADDRESS = re.compile(rb"""\br=["']([A-Z]{1,3})(\d{1,7})["']""")
+KIND = re.compile(rb"""\bt=["'](\w+)["']""")
+STYLE = re.compile(rb"""\bs=["'](\d+)["']""")
+TOLD = re.compile(rb"<%bc\s([^>]*\bt=[\"'][ed][\"'][^>]*)>(.*?)</%bc>" % (P, P), re.DOTALL)
+UNCALCULATED = re.compile(
+    rb"<%bc(?=[\s>])([^>]*)>\s*<%bf\b(?:[^>]*/>|[^>]*>[^<]*</%bf>)\s*(?:<%bv\s*/>\s*|<%bv>(0?)</%bv>\s*)?</%bc>"
+    % (P, P, P, P, P, P, P)
+)
+VALUE = re.compile(rb"<%bv\b[^>]*>([^<]*)</%bv>" % (P, P))
+FORMULA = re.compile(rb"<%bf\b" % P)
+MIDNIGHT = re.compile(r"T00:00:00(?:\.0+)?Z?$")
+BUILT_IN_PERCENT = frozenset({9, 10})
+SPOKEN = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.')
+"""Parts of a number format that stand for themselves."""
+PADDED = re.compile(r"0{2,}")
+DIGITS = 15
+"""What Excel keeps of a number."""
+NUMBER_KINDS = (None, b"n")
+
+
+class OddPart(Exception):
+    """A part that a workbook program would not have written so; reading on could lose a cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A sheet as the workbook lists it, with the part that holds its cells."""
+
+    name: str
+    is_visible: bool
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the parts say of the whole workbook.
+
+    Attributes:
+        sheets: in their order.
+        formats: index of a cell format -> how it shows a number: 0 for a percentage, else so many digits at least.
+        is_to_calculate: whether its writer left the calculating to Excel, so that a result of 0 is none.
+    """
+
+    sheets: tuple[Sheet, ...]
+    formats: Mapping[int, int]
+    is_to_calculate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell's place, counted from 0, and its text as a person sees it."""
+
+    row: int
+    column: int
+    text: str
+
+
+def read_book(archive: zipfile.ZipFile) -> Book:
+    """Read the list of sheets and the formats.
+
+    Raises:
+        OddPart: a part is missing, too long, declares entities or is no XML.
+    """
+    tree = _tree(archive, WORKBOOK)
+    targets = {each.get("Id"): each.get("Target", "") for each in _tree(archive, RELATIONS)}
+    names = {name.casefold(): name for name in archive.namelist()}
+    sheets = tuple(_sheets(tree, targets, names))
+    calculation = next((each for each in tree if _local(each.tag) == "calcPr"), None)
+    is_to_calculate = calculation is not None and calculation.get("fullCalcOnLoad") in {"1", "true"}
+    formats = _formats(_tree(archive, STYLES)) if STYLES in archive.namelist() else {}
+    return Book(sheets, formats, is_to_calculate)
+
+
+def told_cells(archive: zipfile.ZipFile, part: str, book: Book) -> Iterator[Cell]:
+    """The cells of a sheet that the library leaves out or shows in another way, in no order.
+
+    Raises:
+        OddPart: one of them does not say where it stands.
+    """
+    shown = _shown_pattern(book.formats)
+    for piece in _pieces(archive, part):
+        for cell in TOLD.finditer(piece):
+            yield _told(cell[1], cell[2])
+        if FORMULA.search(piece):
+            yield from _uncalculated(piece, book)
+        if shown:
+            yield from _shown(piece, shown, book.formats)
+
+
+def _told(attributes: bytes, content: bytes) -> Cell:
+    """An error, or a date that is written as text."""
+    value = VALUE.search(content)
+    text = unescape(value[1].decode("utf-8", errors="replace")).strip() if value else ""
+    kind = KIND.search(attributes)
+    if kind and kind[1] == b"d":
+        return _cell(attributes, MIDNIGHT.sub("", text))
+    return _cell(attributes, text or "#VALUE!")
+
+
+def _uncalculated(piece: bytes, book: Book) -> Iterator[Cell]:
+    for cell in UNCALCULATED.finditer(piece):
+        attributes, value = cell[1], cell[2]
+        kind = KIND.search(attributes)
+        is_empty_text = kind is not None and kind[1] == b"str"
+        is_left_at_zero = value == b"0" and book.is_to_calculate
+        if is_left_at_zero or (not value and not is_empty_text):
+            yield _cell(attributes, NOT_CALCULATED)
+
+
+def _shown_pattern(formats: Mapping[int, int]) -> re.Pattern[bytes] | None:
+    if not formats:
+        return None
+    indexes = b"|".join(str(index).encode() for index in formats)
+    return re.compile(
+        rb"<%bc\s([^>]*\bs=[\"'](?:%b)[\"'][^>]*[^/>]|s=[\"'](?:%b)[\"'])>(.*?)</%bc>" % (P, indexes, indexes, P),
+        re.DOTALL,
+    )
+
+
+def _shown(piece: bytes, pattern: re.Pattern[bytes], formats: Mapping[int, int]) -> Iterator[Cell]:
+    for cell in pattern.finditer(piece):
+        attributes = cell[1]
+        kind, style, value = KIND.search(attributes), STYLE.search(attributes), VALUE.search(cell[2])
+        if style is None or value is None or (kind[1] if kind else None) not in NUMBER_KINDS:
+            continue
+        text = _number(value[1].decode("ascii", errors="replace"), digits=formats[int(style[1])])
+        if text is not None:
+            yield _cell(attributes, text)
+
+
+def _number(value: str, *, digits: int) -> str | None:
+    """A number with the percent sign or the leading zeros that its format shows; None if it is none."""
+    try:
+        number = Decimal(value)
+        percent = Decimal(f"{number * 100:.{DIGITS}g}").normalize()
+    except (InvalidOperation, ValueError):
+        return None
+    if not number.is_finite():
+        return None
+    if not digits:
+        return f"{percent:f}%"
+    return f"{number:0{digits}.0f}" if number == number.to_integral_value() and number >= 0 else None
+
+
+def _cell(attributes: bytes, text: str) -> Cell:
+    address = ADDRESS.search(attributes)
+    if address is None:
+        raise OddPart
+    column = 0
+    for letter in address[1]:
+        column = column * 26 + letter - ord("A") + 1
+    return Cell(int(address[2]) - 1, column - 1, text)
+
+
+def _pieces(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
+    """The part, cut after rows."""
+    rest = b""
+    with archive.open(part) as file:
+        while chunk := file.read(PIECE):
+            rest += chunk
+            cut = rest.rfind(END_OF_ROW) + len(END_OF_ROW)
+            if cut >= len(END_OF_ROW):
+                yield rest[:cut]
+                rest = rest[cut:]
+            elif len(rest) > LONGEST_PART:
+                raise OddPart
+    yield rest
+
+
+def _tree(archive: zipfile.ZipFile, part: str) -> ET.Element:
+    """A small part; with a document type, whose entities may explode, it is an odd one."""
+    try:
+        with archive.open(part) as file:
+            content = file.read(LONGEST_PART + 1)
+        if len(content) > LONGEST_PART or b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+            raise OddPart
+        return ET.fromstring(content)  # noqa: S314 - no declarations, so no entities
+    except (KeyError, ET.ParseError) as fault:
+        raise OddPart from fault
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def _sheets(tree: ET.Element, targets: Mapping[str | None, str], names: Mapping[str, str]) -> Iterator[Sheet]:
+    for element in tree.iter():
+        if _local(element.tag) != "sheet":
+            continue
+        relation = next((value for key, value in element.attrib.items() if key.endswith("}id")), None)
+        target = targets.get(relation, "")
+        part = posixpath.normpath(posixpath.join("xl", target)).lstrip("/")
+        visible = element.get("state", "visible") == "visible"
+        yield Sheet(element.get("name", ""), visible, names.get(part.casefold(), part))
+
+
+def _formats(tree: ET.Element) -> dict[int, int]:
+    """Index of a cell format -> 0 for a percentage, or how many digits it shows at least."""
+    groups = {_local(group.tag): group for group in tree}
+    codes = {_whole(each.get("numFmtId")): each.get("formatCode", "") for each in groups.get("numFmts", ())}
+    shown: dict[int, int] = {}
+    for index, cell in enumerate(groups.get("cellXfs", ())):
+        number = _whole(cell.get("numFmtId"))
+        code = SPOKEN.sub("", codes.get(number, ""))
+        if number in BUILT_IN_PERCENT or "%" in code:
+            shown[index] = 0
+        elif PADDED.fullmatch(code):
+            shown[index] = len(code)
+    return shown
+
+
+def _whole(text: str | None) -> int:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else 0

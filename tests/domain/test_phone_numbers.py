@@ -1,0 +1,154 @@
+"""No verdict and no spelling differs from those of `phonenumbers`, whichever way a number goes."""
+
+from __future__ import annotations
+
+from random import Random
+
+import phonenumbers
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.hostile import examples, phones
+from domain import phone_numbers
+from domain.phone_numbers import is_landline, normalised_phone, normalised_phones
+
+REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
+PHONES = [
+    "07400 123456",
+    "7400123456",
+    "447400123456",
+    "+44 (0)7400 123456",
+    "(+44) 7400-123456",
+    "+0044 7400 123456",
+    "0049 171 1234567",
+    "0049 0171 1234567",
+    "+1 202-555-0123",
+    "+7 701 234 5678",
+    "+390669812345",
+    "+800 1234 5678",
+    "+999 1234 5678",
+    "0171.1234567",
+    "0171/1234567",
+    "1-800-FLOWERS",
+    "+447400123456 ext. 5",
+    "12345",
+    "999",
+    "٠٧٤٠٠١٢٣٤٥٦",
+    "+",
+    "phone",
+    "0",
+    "00000000000",
+    "00",
+    "0044",
+    "12345678901234567890",
+]
+SPOILT = ["447400123456.0", "4.47400123456E+11", "1711234567.0", "+491711234567.00"]
+
+
+def by_phonenumbers(text: str, region: str) -> str | None:
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    valid = phonenumbers.is_valid_number(parsed)
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if valid else None
+
+
+def is_landline_by_phonenumbers(number: str) -> bool:
+    kind = phonenumbers.number_type(phonenumbers.parse(number, None))
+    return kind == phonenumbers.PhoneNumberType.FIXED_LINE
+
+
+@pytest.mark.parametrize("few", [0, 1_000])
+@pytest.mark.parametrize("region", ["GB", "DE", "US", "IL", "AR", "KZ", "VA", "gb", "ZZ"])
+def test_numbers_mixed_and_repeated_get_the_verdict_of_phonenumbers(region: str, few: int) -> None:
+    cells = pl.Series([*PHONES, None, *reversed(PHONES)])
+
+    found = normalised_phones(cells, region=region, few=few)
+
+    assert found.to_list() == [None if text is None else by_phonenumbers(text, region) for text in cells]
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(REGIONS), st.sampled_from(REGIONS), st.randoms(use_true_random=True))
+def test_numbers_near_real_ones_get_the_verdict_of_phonenumbers(region: str, other: str, chance: Random) -> None:
+    """In every region other prefixes, lengths and neighbours decide."""
+    texts = phones(100, region=region, chance=chance) + phones(20, region=other, chance=chance)
+    texts = [text for text in texts if not phone_numbers.SPOILT_PHONE.fullmatch(text)]
+
+    found = normalised_phones(pl.Series(texts), region=region, few=0)
+
+    answers = zip(texts, found, strict=True)
+    assert {text: number for text, number in answers if number != by_phonenumbers(text, region)} == {}
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(REGIONS), st.lists(st.from_regex(r"\A[+]?[0-9]{3,18}\Z"), min_size=20, max_size=60))
+def test_any_digits_get_the_verdict_of_phonenumbers(region: str, texts: list[str]) -> None:
+    found = normalised_phones(pl.Series(texts), region=region, few=0)
+
+    assert found.to_list() == [by_phonenumbers(text, region) for text in texts]
+
+
+def test_an_example_of_every_type_and_region_is_read() -> None:
+    """All calling codes in one file."""
+    numbers = [
+        f"+{phonenumbers.country_code_for_region(region)}{number}" for region in REGIONS for number in examples(region)
+    ]
+
+    found = normalised_phones(pl.Series(numbers), region="DE", few=0)
+    landlines = is_landline(pl.Series(numbers), few=0)
+
+    assert found.to_list() == [by_phonenumbers(number, "DE") for number in numbers]
+    assert landlines.to_list() == [is_landline_by_phonenumbers(number) for number in numbers]
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(REGIONS), st.randoms(use_true_random=True))
+def test_landlines_are_those_of_phonenumbers(region: str, chance: Random) -> None:
+    """A text to one is paid for and never read; a number that may be mobile gets its text."""
+    numbers = normalised_phones(pl.Series(phones(150, region=region, chance=chance)), region=region).drop_nulls()
+
+    found = is_landline(numbers, few=0)
+
+    assert found.to_list() == [is_landline_by_phonenumbers(number) for number in numbers]
+
+
+@pytest.mark.parametrize("few", [0, 1_000])
+def test_what_is_no_number_is_no_landline(few: int) -> None:
+    numbers = pl.Series(["+442079460958", "+447400123456", "+12025550123", "phone", "0207946095", None])
+
+    assert is_landline(numbers, few=few).to_list() == [True, False, False, False, False, None]
+
+
+@pytest.mark.parametrize("text", SPOILT)
+def test_a_phone_number_that_a_spreadsheet_spoilt_is_nobodys(text: str) -> None:
+    """Without its point `1711234567.0` is a valid number of another person in Germany."""
+    assert normalised_phone(text, region="DE") is None
+    assert normalised_phones(pl.Series([text]), region="DE", few=0).to_list() == [None]
+
+
+def test_plain_numbers_do_not_wait_for_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes 30 µs a number: half a minute for a million."""
+    asked: list[str] = []
+    monkeypatch.setattr(phone_numbers, "normalised_phone", lambda text, region: asked.append(text))  # noqa: ARG005  as it is called
+
+    normalised_phones(pl.Series(["07400 123456", "+447400123456", "12", "07400x", "07400x"]), region="GB", few=0)
+
+    assert sorted(asked) == ["07400x", "12"]
+
+
+def test_a_plan_that_cannot_be_translated_is_left_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later `phonenumbers` may write its patterns in another way."""
+    monkeypatch.setattr(phone_numbers, "shares", lambda _code: None)
+
+    found = normalised_phones(pl.Series(PHONES), region="GB", few=0)
+
+    assert found.to_list() == [by_phonenumbers(text, "GB") for text in PHONES]
+
+
+@pytest.mark.parametrize("cells", [[], [None, None]])
+def test_as_many_answers_as_cells(cells: list[None]) -> None:
+    assert normalised_phones(pl.Series(cells, dtype=pl.String), region="DE", few=0).to_list() == cells
