@@ -4,12 +4,13 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
 
-.PHONY: help setup demo up test check lock clean
+.PHONY: help setup demo up test coverage check lock clean
 
 help:
 	@echo "make demo   set up, then send one whole batch on the sandbox"
 	@echo "make up     set up, then run everything until Ctrl-C"
 	@echo "make test   set up, then run all tests"
+	@echo "make coverage   the rules are tested in every branch"
 	@echo "make check  the checks of style, types, layers and spelling"
 	@echo "make lock   resolve the dependencies anew"
 
@@ -33,8 +34,13 @@ demo: $(RUNTIME)
 up: $(RUNTIME)
 	$(BIN)/bulk-sender up
 
+# The second part starts the whole product; its processes want both cores.
 test: $(DEVELOPMENT)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n 2 --ignore tests/whole
+	$(BIN)/python -m pytest tests/whole
+
+coverage: $(DEVELOPMENT)
+	$(BIN)/python -m pytest tests/domain -n 2 --cov=domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff format --check .

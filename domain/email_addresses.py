@@ -23,6 +23,8 @@ LOWER_CASE = rf"^{PLAIN}$"
 ANY_CASE = rf"^(?i-u:{PLAIN})$"
 """Without `-u` a Kelvin sign would be a `k`."""
 SPECIAL_USE = rf"[@.](?:{'|'.join(map(re.escape, SPECIAL_USE_DOMAIN_NAMES))})$"
+HOPELESS = r"^[^@]*$|@[\x00-\x2d\x2f-\x3f\x41-\x7f]*$"
+"""No @, or none with an ASCII dot or a foreign letter, which may become a dot, behind it: the likeliest mistakes."""
 CELL = pl.col("cell")
 
 
@@ -38,7 +40,7 @@ def normalised_emails(cells: pl.Series) -> pl.Series:
     """`normalised_email` of each cell, in the same order; null where it is None or the cell is null."""
     lower = _plain(cells, LOWER_CASE) & _is_for_general_use(cells)
     other = (~lower).arg_true()
-    return cells.alias("cell").scatter(other, _not_lower(cells.gather(other))) if other.len() else cells
+    return cells.clone().scatter(other, _not_lower(cells.gather(other))) if other.len() else cells
 
 
 def _not_lower(cells: pl.Series) -> pl.Series:
@@ -46,13 +48,18 @@ def _not_lower(cells: pl.Series) -> pl.Series:
     spelled = _in_canonical_case(cells)
     plain = _plain(cells, ANY_CASE) & _is_for_general_use(spelled)
     odd = (~plain).arg_true()
-    return spelled.scatter(odd, once_each(cells.gather(odd), normalised_email))
+    return spelled.scatter(odd, once_each(_hopeful(cells.gather(odd)), normalised_email))
 
 
 def _plain(cells: pl.Series, pattern: str) -> pl.Series:
     """True where a cell is short and fits; false where it is null."""
     fits = (CELL.str.len_bytes() <= MOST_PLAIN_BYTES) & CELL.str.contains(pattern)
     return pl.DataFrame({"cell": cells}).select(fits.fill_null(value=False)).to_series()
+
+
+def _hopeful(cells: pl.Series) -> pl.Series:
+    """Null where email-validator is sure to refuse."""
+    return pl.DataFrame({"cell": cells}).select(pl.when(~CELL.str.contains(HOPELESS)).then(CELL)).to_series()
 
 
 def _is_for_general_use(cells: pl.Series) -> pl.Series:

@@ -46,6 +46,12 @@ EMAILS = [
     "a@x.\u212aom",
     "\u212a@x.com",
     "nobody",
+    "nobody.com",
+    "a@b。com",
+    "a@b@com",
+    '"a@b.c"@com',
+    "<a@b.com",
+    "a@",
     "@",
     "",
 ]
@@ -85,12 +91,14 @@ def test_hostile_addresses_get_the_verdict_of_email_validator(chance: Random) ->
     } == {}
 
 
-def test_plain_addresses_do_not_wait_for_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_and_hopeless_addresses_do_not_wait_for_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes 30 µs an address: half a minute for a million."""
     asked: list[str] = []
     monkeypatch.setattr(email_addresses, "normalised_email", asked.append)
 
-    normalised_emails(pl.Series(["a.b@c.com", "A.B@C.com", "info@x.org", "INFO@x.org", "a@münchen.de", "a@münchen.de"]))
+    normalised_emails(
+        pl.Series(["a.b@c.com", "A.B@C.com", "info@x.org", "INFO@x.org", "a", "a@b", "a@münchen.de", "a@münchen.de"])
+    )
 
     assert asked == ["a@münchen.de"]
 

@@ -221,3 +221,20 @@ def test_a_text_may_be_as_long_as_its_limit_and_no_longer(part: str, longest: st
 def test_whatever_is_read_is_refused_in_words_or_is_a_definition(text: str) -> None:
     with contextlib.suppress(DefinitionProblem):
         read(text)
+
+
+@pytest.mark.parametrize("pattern", ["%Q", "%d.%m", "%d.%m.%y %H:", "soon"])
+def test_a_date_format_that_does_not_give_the_day_back_is_refused(pattern: str) -> None:
+    with pytest.raises(DefinitionProblem, match="cannot be read back as a day"):
+        read_definition(
+            f'key: a\nname: A\ndefault_region: GB\ndata_items: [{{name: day, type: date, format: "{pattern}"}}]',
+            name="a.yaml",
+        )
+
+
+@pytest.mark.parametrize("pattern", ["%d.%m.%Y", "%m/%d/%Y", "%d %B %Y"])
+def test_a_date_format_that_gives_the_day_back_is_taken(pattern: str) -> None:
+    read_definition(
+        f'key: a\nname: A\ndefault_region: GB\ndata_items: [{{name: day, type: date, format: "{pattern}"}}]',
+        name="a.yaml",
+    )

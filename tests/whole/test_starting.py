@@ -67,3 +67,24 @@ def test_a_schedule_makes_runs_by_itself(installation: Installation) -> None:
         assert {run["state"]["name"] for run in runs} == {"Scheduled"}
     finally:
         installation.http.delete(f"{installation.prefect}/api/deployments/{deployment}").raise_for_status()
+
+
+@pytest.mark.whole
+def test_prefect_itself_can_deploy_what_prefect_yaml_says(installation: Installation) -> None:
+    """`up` deploys by itself; people who know Prefect do it as they always do."""
+    deployed = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        env={
+            **installation.environment,
+            "PREFECT_API_URL": f"{installation.prefect}/api",
+            "PREFECT_HOME": str(installation.home / "prefect"),
+        },
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+    assert deployed.returncode == 0, deployed.stderr
+    assert "send-batch" in deployed.stdout
