@@ -14,13 +14,13 @@ from domain.email_addresses import normalised_emails
 from domain.phone_numbers import normalised_phone, normalised_phones
 from domain.processes import DataItem, ItemType, ProcessDefinition
 
-__all__ = ["boolean", "choice", "day", "normalised_phone", "number", "understand"]
+__all__ = ["boolean", "choice", "day", "normalised_phone", "number", "numbers", "understand"]
 
 TRUE_WORDS = ("true", "yes", "y", "1", "on", "ja", "j", "wahr", "oui", "vrai", "si", "sí", "sì", "sim", "כן", "نعم")
 FALSE_WORDS = ("false", "no", "n", "0", "off", "nein", "falsch", "non", "faux", "nee", "não", "nao", "לא", "لا")
 ISO_DAY = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T]00:00:00)?$"
-NUMBER = r"^([+-]?)0*([0-9]*)(?:\.([0-9]*?)0*)?$"
-DIGIT = r"[0-9]"
+NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$"
+SHORTEST_NUMBER = r"^(?:0|-?[1-9][0-9]*(?:\.[0-9]*[1-9])?|-?0\.[0-9]*[1-9])$"
 FIRST_YEAR, LAST_YEAR = 1000, 9999
 
 
@@ -42,7 +42,7 @@ def understand(given: pl.DataFrame, item: DataItem, *, definition: ProcessDefini
         case ItemType.DATE:
             return given.select(day(cell, pattern=item.format)).to_series()
         case ItemType.NUMBER:
-            return given.select(number(cell)).to_series()
+            return numbers(given[item.name])
         case ItemType.BOOLEAN:
             return given.select(boolean(cell)).to_series()
         case ItemType.CHOICE:
@@ -66,12 +66,19 @@ def day(cell: pl.Expr, *, pattern: str | None) -> pl.Expr:
 
 def number(cell: pl.Expr) -> pl.Expr:
     """A decimal with a point, without needless zeros; `1,5` and `4.47E+11` are not understood: guesses."""
-    parts = cell.str.extract_groups(NUMBER)
-    sign, whole, rest = (parts.struct.field(name) for name in "123")
-    whole = pl.when(whole == "").then(pl.lit("0")).otherwise(whole)
-    fraction = pl.when(rest.fill_null("") == "").then(pl.lit("")).otherwise(pl.lit(".") + rest)
-    minus = pl.when((sign == "-") & ((whole != "0") | (fraction != ""))).then(pl.lit("-")).otherwise(pl.lit(""))
-    return pl.when(cell.str.contains(DIGIT)).then(minus + whole + fraction)
+    digits = cell.str.strip_chars_start("+-")
+    no_end = digits.str.strip_chars_end("0").str.strip_chars_end(".")
+    no_zeros = pl.when(digits.str.contains(".", literal=True)).then(no_end).otherwise(digits).str.strip_chars_start("0")
+    whole = pl.when((no_zeros == "") | no_zeros.str.starts_with(".")).then(pl.lit("0")).otherwise(pl.lit(""))
+    minus = pl.when(cell.str.starts_with("-") & cell.str.contains("[1-9]")).then(pl.lit("-")).otherwise(pl.lit(""))
+    return pl.when(cell.str.contains(NUMBER)).then(minus + whole + no_zeros)
+
+
+def numbers(cells: pl.Series) -> pl.Series:
+    """`number` of each cell; it is dear, so what is in its shortest spelling, as nearly all are, is left alone."""
+    other = (~cells.str.contains(SHORTEST_NUMBER).fill_null(value=False)).arg_true()
+    shortened = pl.DataFrame({"cell": cells.gather(other)}).select(number(pl.col("cell"))).to_series()
+    return cells.clone().scatter(other, shortened)
 
 
 def boolean(cell: pl.Expr) -> pl.Expr:

@@ -61,16 +61,16 @@ class Layout:
     format: Format
     header: tuple[str, ...]
     header_row: int = 1
-    above: tuple[tuple[int, tuple[str, ...]], ...] = ()
     encoding: Encoding = "utf-8"
     separator: str = ","
     line_end: str = "\r\n"
     quotes_all: bool = False
-    names_separator: bool = False
     sheet: str | None = None
-    other_sheets: tuple[str, ...] = ()
     first_column: int = 0
     made_for: MadeFor | None = None
+    above: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    names_separator: bool = False
+    other_sheets: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """As text, to keep beside the rows."""

@@ -17,7 +17,8 @@ from xml.etree import ElementTree as ET
 
 NOT_CALCULATED = "#CALC!"
 """The text of a cell whose formula has no result: Excel's own word for what it could not calculate."""
-WORKBOOK, RELATIONS, STYLES = "xl/workbook.xml", "xl/_rels/workbook.xml.rels", "xl/styles.xml"
+WORKBOOK, RELATIONS, STYLES = "workbook.xml", "_rels/workbook.xml.rels", "styles.xml"
+"""Beside each other, nearly always in the folder xl."""
 PIECE = 4 * 2**20
 LONGEST_PART = 64 * 2**20
 END_OF_ROW = b"row>"
@@ -80,20 +81,27 @@ class Cell:
     text: str
 
 
-def read_book(archive: zipfile.ZipFile) -> Book:
-    """Read the list of sheets and the formats.
+def read_book(archive: zipfile.ZipFile) -> Book | None:
+    """Read the list of sheets and the formats; None for a workbook without XML, such as .xlsb and .ods.
 
     Raises:
         OddPart: a part is missing, too long, declares entities or is no XML.
     """
-    tree = _tree(archive, WORKBOOK)
-    targets = {each.get("Id"): each.get("Target", "") for each in _tree(archive, RELATIONS)}
-    names = {name.casefold(): name for name in archive.namelist()}
-    sheets = tuple(_sheets(tree, targets, names))
+    names = {name.replace("\\", "/").casefold(): name for name in archive.namelist()}
+    main = next((name for name in names if posixpath.basename(name) == WORKBOOK), None)
+    if main is None:
+        return None
+    folder = posixpath.dirname(main)
+    tree = _tree(archive, names[main])
+    relations = _tree(archive, names.get(posixpath.join(folder, RELATIONS), RELATIONS))
+    targets = {each.get("Id"): posixpath.join(folder, each.get("Target", "")) for each in relations}
+    styles = names.get(posixpath.join(folder, STYLES))
     calculation = next((each for each in tree if _local(each.tag) == "calcPr"), None)
-    is_to_calculate = calculation is not None and calculation.get("fullCalcOnLoad") in {"1", "true"}
-    formats = _formats(_tree(archive, STYLES)) if STYLES in archive.namelist() else {}
-    return Book(sheets, formats, is_to_calculate)
+    return Book(
+        sheets=tuple(_sheets(tree, targets, names)),
+        formats=_formats(_tree(archive, styles)) if styles else {},
+        is_to_calculate=calculation is not None and calculation.get("fullCalcOnLoad") in {"1", "true"},
+    )
 
 
 def told_cells(archive: zipfile.ZipFile, part: str, book: Book) -> Iterator[Cell]:
@@ -213,8 +221,7 @@ def _sheets(tree: ET.Element, targets: Mapping[str | None, str], names: Mapping[
         if _local(element.tag) != "sheet":
             continue
         relation = next((value for key, value in element.attrib.items() if key.endswith("}id")), None)
-        target = targets.get(relation, "")
-        part = posixpath.normpath(posixpath.join("xl", target)).lstrip("/")
+        part = posixpath.normpath(targets.get(relation, "")).lstrip("/")
         visible = element.get("state", "visible") == "visible"
         yield Sheet(element.get("name", ""), visible, names.get(part.casefold(), part))
 

@@ -20,15 +20,15 @@ from domain.errors import FileErrorCode, FileProblem
 from domain.frames import ROW, column, without_blank_rows
 from domain.titles import header_among
 from files.layouts import Layout, Limits, MadeFor
-from files.sheet_parts import WORKBOOK, Book, Cell, OddPart, read_book, told_cells
+from files.sheet_parts import Book, Cell, OddPart, read_book, told_cells
 
 ZIP_MAGIC = b"PK\x03\x04"
 EMPTY_ZIP_MAGIC = b"PK\x05\x06"
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
-OLD_WORKBOOKS = ("Workbook".encode("utf-16-le"), "Book".encode("utf-16-le"))
+OLD_WORKBOOK = re.compile(re.escape("book".encode("utf-16-le")), re.IGNORECASE)
 PASSWORD_WORDS = re.compile("password|encrypt|codepage", re.IGNORECASE)
-PARTS = {"xl/workbook.xml", "xl/workbook.bin"}
+PART = re.compile(r"(?:^|[/\\])workbook\.(?:xml|bin)$", re.IGNORECASE)
 ODS_MANIFEST = "META-INF/manifest.xml"
 MOST_PARTS = 10_000
 PROPERTIES = "docProps/custom.xml"
@@ -39,6 +39,7 @@ MIDNIGHT = r"^(\d{4}-\d{2}-\d{2}) 00:00:00$"
 NO_DAY = r"^1899-12-31 (\d{2}:\d{2}:\d{2})(?:\.\d+)?$"
 """A time alone, which the library gives with the day before the first."""
 LOOKED_AT_ROWS = 50
+TOO_MUCH = "limit exceeded"
 UNKNOWN_ERROR = "Unsupported cell error value"
 SAVE_AGAIN = "Open it in Excel, save it as a new .xlsx file and upload that."
 
@@ -88,7 +89,7 @@ def _refuse_ole(path: Path, *, file_name: str) -> None:
     content = path.read_bytes()
     if ENCRYPTED_PACKAGE in content:
         raise _encrypted(file_name)
-    if not any(name in content for name in OLD_WORKBOOKS):
+    if not OLD_WORKBOOK.search(content):
         raise _not_a_workbook(file_name)
 
 
@@ -109,6 +110,11 @@ def _not_a_workbook(file_name: str) -> FileProblem:
 def _unreadable(fault: Exception, *, file_name: str) -> FileProblem:
     if PASSWORD_WORDS.search(str(fault)):
         return _encrypted(file_name)
+    if TOO_MUCH in str(fault):
+        return FileProblem(
+            FileErrorCode.TOO_LARGE,
+            f"{file_name} has more cells than can be read. Copy the list alone into a new workbook and upload that.",
+        )
     if UNKNOWN_ERROR in str(fault):
         return FileProblem(
             FileErrorCode.UNREADABLE,
@@ -138,7 +144,7 @@ def _refuse_parts(archive: zipfile.ZipFile, parts: list[zipfile.ZipInfo], *, fil
         )
     if any(part.flag_bits & 1 for part in parts):
         raise _encrypted(file_name)
-    if not names & PARTS and not _is_open_document(archive, names, file_name=file_name):
+    if not any(map(PART.search, names)) and not _is_open_document(archive, names, file_name=file_name):
         raise _not_a_workbook(file_name)
 
 
@@ -202,39 +208,52 @@ class _Sheet:
 
 
 def _best_sheet(path: Path, titles: Sequence[str]) -> _Sheet | None:
-    """The sheet with most titles, of several the first; the library's own copy of it is gone when this returns."""
-    best: _Sheet | None = None
-    names: list[str] = []
-    for sheet in _sheets(path, titles):
-        names.append(sheet.name)
-        if best is None or sheet.known > best.known:
-            best = sheet
-    return best and replace(best, others=tuple(name for name in names if name != best.name))
+    """The sheet with most titles, of several the first; the library's own copy of it is gone when this returns.
 
-
-def _sheets(path: Path, titles: Sequence[str]) -> Iterator[_Sheet]:
-    """Each visible sheet that holds anything.
-
-    `skip_rows=0` keeps the blank rows above the header, so that positions are the sheet's own.
+    A sheet that cannot be read, as charts of some formats, matters only where no other one is a list.
     """
-    workbook = fastexcel.read_excel(path)
-    book = _book(path)
+    best: _Sheet | None = None
+    fault: fastexcel.FastExcelError | None = None
+    names: list[str] = []
+    workbook, book = fastexcel.read_excel(path), _book(path)
     hidden = {sheet.name for sheet in book.sheets if not sheet.is_visible} if book else set()
     for name in workbook.sheet_names:
         if name in hidden:
             continue
-        sheet = workbook.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
-        if sheet.visible != "visible":
+        try:
+            sheet = _sheet(workbook, name, path=path, book=book, titles=titles)
+        except fastexcel.FastExcelError as found:
+            names.append(name)
+            fault = found
             continue
-        cells, first = sheet.to_polars(), sheet.selected_columns[0].absolute_index if sheet.width else 0
-        del sheet
-        if book:
-            cells, first = _with_told(cells, first, told=_told(path, name, book))
-        cells.columns = [column(index) for index in range(cells.width)]
-        rows = without_blank_rows(cells.with_row_index(ROW, offset=1).cast({ROW: pl.UInt32}))
-        if rows.width > 1 and not rows.is_empty():
-            place, known = header_among(rows.drop(ROW).head(LOOKED_AT_ROWS).rows(), titles)
-            yield _Sheet(name, rows, first, place, known)
+        names += [name] if sheet else []
+        if sheet and (best is None or sheet.known > best.known):
+            best = sheet
+    if fault is not None and (best is None or (titles and not best.known)):
+        raise fault
+    return best and replace(best, others=tuple(name for name in names if name != best.name))
+
+
+def _sheet(
+    workbook: fastexcel.ExcelReader, name: str, *, path: Path, book: Book | None, titles: Sequence[str]
+) -> _Sheet | None:
+    """A sheet if it is visible and holds anything.
+
+    `skip_rows=0` keeps the blank rows above the header, so that positions are the sheet's own.
+    """
+    sheet = workbook.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
+    if sheet.visible != "visible":
+        return None
+    cells, first = sheet.to_polars(), sheet.selected_columns[0].absolute_index if sheet.width else 0
+    del sheet
+    if book:
+        cells, first = _with_told(cells, first, told=_told(path, name, book))
+    cells.columns = [column(index) for index in range(cells.width)]
+    rows = without_blank_rows(cells.with_row_index(ROW, offset=1).cast({ROW: pl.UInt32}))
+    if rows.width == 1 or rows.is_empty():
+        return None
+    place, known = header_among(rows.drop(ROW).head(LOOKED_AT_ROWS).rows(), titles)
+    return _Sheet(name, rows, first, place, known)
 
 
 def _book(path: Path) -> Book | None:
@@ -242,7 +261,7 @@ def _book(path: Path) -> Book | None:
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:
-        return read_book(archive) if WORKBOOK in archive.namelist() else None
+        return read_book(archive)
 
 
 def _told(path: Path, name: str, book: Book) -> list[Cell]:

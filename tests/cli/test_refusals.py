@@ -45,7 +45,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("what", BAD_FILES)
-def test_a_bad_file_is_refused_by_check_and_create_alike(
+def test_a_bad_file_is_refused_for_people_and_for_programs(
     what: str, motor: Run, tmp_path: Path, is_untouched: IsUntouched
 ) -> None:
     content, code = BAD_FILES[what]

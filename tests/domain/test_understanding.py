@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.understanding import boolean, choice, day, number
+from domain.understanding import boolean, choice, day, number, numbers
 
 CELL = pl.col("cell")
 
@@ -75,6 +75,14 @@ def test_a_number_keeps_its_value_in_the_shortest_spelling(value: object) -> Non
 
     shortest = text.rstrip("0").rstrip(".")
     assert found == ("0" if shortest in ("-0", "0", "") else shortest)
+
+
+@given(st.lists(st.none() | st.text(alphabet="0125.+-e ", max_size=6) | st.decimals(places=2).map(str)))
+def test_a_column_of_numbers_is_understood_as_its_cells_are(texts: list[str | None]) -> None:
+    """Most cells are left as they are, because they are in their shortest spelling."""
+    found = numbers(pl.Series(texts, dtype=pl.String))
+
+    assert found.to_list() == [None if text is None else meaning(text, number(CELL)) for text in texts]
 
 
 @pytest.mark.parametrize(
