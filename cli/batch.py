@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import say, show_json, show_table
+from cli.output import complain, require_place, say, show_json, show_table
 from deployments.surroundings import Surroundings, surroundings
 from deployments.views import batch_view
 from domain.errors import BulkSenderError, FileProblem, NotAllowed, NotFound
@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.3
 
 app = typer.Typer(help="Batches: one recipient file for one process.", no_args_is_help=True)
 
-Id = Annotated[int, typer.Argument(metavar="ID", help="The batch's number.")]
+Id = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**31 - 1, help="The batch's number.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 By = Annotated[str, typer.Option("--by", help="Your email; recorded with the decision.")]
 Comment = Annotated[str, typer.Option("--comment", help="Recorded with the decision.")]
@@ -183,7 +183,15 @@ def wait(
     as_json: AsJson = False,
 ) -> None:
     """Wait until a batch waits for approval, or until it is finished or stopped."""
-    wait_for(surroundings(), batch_id, until=until, timeout_seconds=timeout, tick=lambda _view: None)
+    told: list[str] = []
+
+    def tick(view: dict[str, Any]) -> None:
+        undecided = view["phase"] == Phase.WAITING and view["status"] == Status.PENDING_APPROVAL
+        if undecided and until is Until.FINISHED and not told:
+            told.append(f"Batch {batch_id} waits for approval: bulk-sender batch approve {batch_id} --by EMAIL")
+            complain(told[0])
+
+    wait_for(surroundings(), batch_id, until=until, timeout_seconds=timeout, tick=tick)
     if as_json:
         show_json(_view(batch_id))
     else:
@@ -239,8 +247,7 @@ def download(
     """Write the operator's file with the sending status of each row, as it stands now."""
     from deployments.results import write_file
 
-    if not output.parent.is_dir():
-        raise NotFound(f"There is no folder {output.parent}. Make it first.")
+    require_place(output)
     write_file(surroundings(), batch_id, output)
     if as_json:
         show_json({"id": batch_id, "output": str(output)})

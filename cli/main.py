@@ -66,4 +66,4 @@ def _keep(fault: BaseException) -> str:
             log.write(f"{datetime.now().astimezone().isoformat()} {type(fault).__name__}\n{where}\n")
     except (OSError, BulkSenderError):
         return "Nothing more could be written down."
-    return f"The place is in {path}."
+    return f"Where it happened is written in {path}."

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from domain.errors import NotFound
 
 _WIDE = 160
 
@@ -37,6 +41,20 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, tit
 def say(text: str) -> None:
     """A sentence for people."""
     console().print(escape(text))
+
+
+def require_place(path: Path) -> None:
+    """Make sure that a file can be written there.
+
+    Raises:
+        NotFound: its folder is missing or it is a folder itself.
+    """
+    if path.is_dir():
+        raise NotFound(f"{path} is a folder. Name the file to write in it.")
+    if not path.parent.is_dir():
+        raise NotFound(f"There is no folder {path.parent}. Make it first.")
+    if not os.access(path.parent, os.W_OK):
+        raise NotFound(f"The folder {path.parent} cannot be written to. Choose another one.")
 
 
 def complain(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import say, show_json, show_table
+from cli.output import require_place, say, show_json, show_table
 from deployments.surroundings import surroundings
 from domain.errors import NotFound
 from domain.processes import read_definition
@@ -78,8 +78,7 @@ def example(
     with surroundings().database.read() as session:
         version = processes.live(session, key)
         definition, number = processes.definition_of(version), version.version
-    if not output.parent.is_dir():
-        raise NotFound(f"There is no folder {output.parent}. Make it first.")
+    require_place(output)
     if format_ is FileFormat.CSV:
         write_example_csv(definition, output)
     else:

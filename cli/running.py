@@ -49,7 +49,6 @@ def up() -> None:
                 say(f"Batch {batch_id} goes on.")
             say("Everything is running. Ctrl-C stops it.")
             supervisor.watch(lambda: bool(ended))
-            say("Stopping.")
 
 
 def demo(

@@ -10,6 +10,7 @@ from deployments.surroundings import Surroundings
 from domain.errors import NotFound
 from domain.frames import ROW, item_column
 from domain.processes import DataItem
+from domain.rendering import as_read
 from domain.samples import title
 from models import processes
 from models.tables import Batch
@@ -60,4 +61,4 @@ def prefilled(around: Surroundings, token: str) -> Form:
 
 
 def _field(item: DataItem, value: str | None) -> Field:
-    return Field(title(item.name), value or "")
+    return Field(title(item.name), as_read(item, value or ""))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployments.prefect_api import PrefectApi
-from domain.errors import BulkSenderError, NotAllowed, NotFound
+from domain.errors import BulkSenderError, NotAllowed, NotFound, ServiceMissing
 from domain.links import fingerprint
 from domain.states import Phase, Status
 from models import batches, processes
@@ -123,6 +123,8 @@ def archive(around: Surroundings, batch_id: int, *, who: Person) -> None:
 def resume(around: Surroundings, batch_id: int, *, who: Person) -> None:
     """Let a halted batch go on, in a new run."""
     api = PrefectApi(around.settings.prefect_url)
+    with around.database.read() as session:
+        batches.by_id(session, batch_id)
     api.require()
     with around.database.write() as session:
         batches.resume(session, batch_id, who.act())
@@ -135,6 +137,15 @@ def let_go_on(around: Surroundings, api: PrefectApi, batch_id: int, *, who: Pers
         batch = batches.by_id(session, batch_id)
         run_id, decision = batch.flow_run_id, "Approve" if batch.status == Status.APPROVED else "Reject"
     answers = {"decision": decision, "email": who.email, "comment": who.comment}
+    try:
+        _wake(around, api, batch_id, run_id, answers)
+    except ServiceMissing as fault:
+        raise ServiceMissing(
+            f"The decision on batch {batch_id} is recorded, but its run could not be woken. {fault} It goes on from there."
+        ) from fault
+
+
+def _wake(around: Surroundings, api: PrefectApi, batch_id: int, run_id: str | None, answers: dict[str, str]) -> None:
     if run_id is not None and api.resume(run_id, answers, wait_seconds=_RESUME_SECONDS):
         return
     with around.database.read() as session:

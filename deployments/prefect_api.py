@@ -96,7 +96,7 @@ class PrefectApi:
         found = self._call("GET", f"deployments/name/{DEPLOYMENT}", None, missing={})
         if not found:
             raise ServiceMissing(
-                f"Prefect's server at {self._where} has no deployment {DEPLOYMENT}. Start everything with: bulk-sender up"
+                f"Prefect's server at {self._where} does not have {DEPLOYMENT} yet. Start everything with bulk-sender up, and wait until it says that it runs."
             )
         return str(found["id"])
 

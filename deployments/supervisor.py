@@ -76,6 +76,7 @@ class Supervisor:
             self._start()
             yield self
         finally:
+            self._tell("Stopping …")
             self.stop()
 
     def watch(self, until: Callable[[], bool]) -> None:

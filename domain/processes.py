@@ -211,7 +211,9 @@ def read_definition(text: str, *, name: str) -> ProcessDefinition:
     try:
         definition = ProcessDefinition.model_validate(content)
     except ValidationError as fault:
-        first = fault.errors()[0]
+        errors = fault.errors()
+        # A key that is misspelt is also missing: its own line says more.
+        first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             reason = "this key is unknown; remove it or correct its spelling"

@@ -6,11 +6,24 @@ import html
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
-from domain.processes import LINK, PLACEHOLDER, EmailOutput
+from domain.processes import LINK, PLACEHOLDER, DataItem, EmailOutput, ItemType
 
 Values = Mapping[str, str]
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+
+
+def as_read(item: DataItem, value: str) -> str:
+    """A canonical value as people read it: days as the process writes them, yes and no."""
+    if item.type is ItemType.DATE and item.format is not None:
+        try:
+            return date.fromisoformat(value).strftime(item.format)
+        except ValueError:
+            return value  # not understood, and kept as it was written
+    if item.type is ItemType.BOOLEAN:
+        return {"true": "yes", "false": "no"}.get(value, value)
+    return value
 
 
 def fill(text: str, values: Values) -> str:

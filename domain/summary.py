@@ -5,10 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from domain.processes import LINK, ProcessDefinition
-from domain.rendering import fill, one_line
+from domain.rendering import as_read, fill, one_line
 from domain.samples import sample_values
 
 SAMPLE_LINK = "https://…/l/…"
@@ -45,7 +44,7 @@ def check_markdown(checked: Checked) -> str:
     lines = [
         f"**{escape(checked.name)}** · {escape(checked.process)} (version {checked.version})",
         "",
-        f"File {escape(checked.file_name)}, uploaded by {escape(checked.sender)} · SHA-256 `{checked.file_sha256[:16]}…`",
+        f"File {escape(checked.file_name)}, uploaded by {escape(checked.sender)}",
         "",
         "| rows | can be sent | cannot be sent | with a warning |",
         "|---:|---:|---:|---:|",
@@ -60,12 +59,14 @@ def check_markdown(checked: Checked) -> str:
         ]
     else:
         lines.append("No problem was found.")
+    lines += ["", f"SHA-256 of the file: `{checked.file_sha256}`"]
     return "\n".join(lines)
 
 
 def sample_messages(definition: ProcessDefinition) -> str:
     """The messages of the start phase, filled with made-up values: nothing personal may reach Prefect."""
-    values = {**_as_read(definition), LINK: SAMPLE_LINK}
+    samples = sample_values(definition)
+    values = {item.name: as_read(item, samples[item.name]) for item in definition.data_items} | {LINK: SAMPLE_LINK}
     start, lines = definition.start, []
     if start.email:
         lines += [
@@ -79,15 +80,6 @@ def sample_messages(definition: ProcessDefinition) -> str:
     if start.sms:
         lines += [f"**SMS** from {escape(start.sms.sender)}", "", _quoted(fill(start.sms.text, values)), ""]
     return "\n".join(lines) or "The start phase of this process sends nothing."
-
-
-def _as_read(definition: ProcessDefinition) -> dict[str, str]:
-    """The sample values, days written as the process writes them."""
-    values = sample_values(definition)
-    for item in definition.data_items:
-        if item.format is not None:
-            values[item.name] = date.fromisoformat(values[item.name]).strftime(item.format)
-    return values
 
 
 def escape(text: str) -> str:

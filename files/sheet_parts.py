@@ -6,12 +6,14 @@ the zip say more; only cells that need it are looked at one by one.
 
 from __future__ import annotations
 
+import io
+import math
 import posixpath
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from html import unescape
 from xml.etree import ElementTree as ET
 
@@ -27,7 +29,7 @@ P = rb"(?:\w+:)?"
 ADDRESS = re.compile(rb"""\br=["']([A-Z]{1,3})(\d{1,7})["']""")
 KIND = re.compile(rb"""\bt=["'](\w+)["']""")
 STYLE = re.compile(rb"""\bs=["'](\d+)["']""")
-TOLD = re.compile(rb"<%bc\s([^>]*\bt=[\"'][ed][\"'][^>]*)>(.*?)</%bc>" % (P, P), re.DOTALL)
+TOLD = re.compile(rb"<%bc\s([^>]*\bt=[\"'][ed][\"'][^>]*)(?<!/)>(.*?)</%bc>" % (P, P), re.DOTALL)
 UNCALCULATED = re.compile(
     rb"<%bc(?=[\s>])([^>]*)>\s*<%bf\b(?:[^>]*/>|[^>]*>[^<]*</%bf>)\s*(?:<%bv\s*/>\s*|<%bv>(0?)</%bv>\s*)?</%bc>"
     % (P, P, P, P, P, P, P)
@@ -41,11 +43,16 @@ SPOKEN = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.')
 PADDED = re.compile(r"0{2,}")
 DIGITS = 15
 """What Excel keeps of a number."""
+YES = frozenset({"1", "true"})
+PREFIXED_PROPERTIES = re.compile(rb"<\w+:workbookPr\b[^>]*/>")
 NUMBER_KINDS = (None, b"n")
 
 
 class OddPart(Exception):
-    """A part that a workbook program would not have written so; reading on could lose a cell."""
+    """A part that a workbook program would not have written so; reading on could lose a cell.
+
+    Its argument, if any, says what it is, after the name of the file.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +71,14 @@ class Book:
     Attributes:
         sheets: in their order.
         formats: index of a cell format -> how it shows a number: 0 for a percentage, else so many digits at least.
+        is_misread: whether its days count from 1904 and an extension hides that from the library.
         is_to_calculate: whether its writer left the calculating to Excel, so that a result of 0 is none.
     """
 
     sheets: tuple[Sheet, ...]
     formats: Mapping[int, int]
     is_to_calculate: bool
+    is_misread: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +109,26 @@ def read_book(archive: zipfile.ZipFile) -> Book | None:
     return Book(
         sheets=tuple(_sheets(tree, targets, names)),
         formats=_formats(_tree(archive, styles)) if styles else {},
-        is_to_calculate=calculation is not None and calculation.get("fullCalcOnLoad") in {"1", "true"},
+        is_to_calculate=calculation is not None and calculation.get("fullCalcOnLoad") in YES,
+        is_misread=_is_misread(tree),
     )
+
+
+def without_extensions(archive: zipfile.ZipFile) -> bytes:
+    """The workbook as it was, but for the extension that hides how its days count."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as mended:
+        for name in archive.namelist():
+            content = archive.read(name)
+            is_main = posixpath.basename(name.replace("\\", "/")).casefold() == WORKBOOK
+            mended.writestr(name, PREFIXED_PROPERTIES.sub(b"", content) if is_main else content)
+    return target.getvalue()
+
+
+def _is_misread(tree: ET.Element) -> bool:
+    """The library goes by the last element of this name, in whatever namespace."""
+    found = [each.get("date1904") in YES for each in tree.iter() if _local(each.tag) == "workbookPr"]
+    return bool(found) and found[0] and not found[-1]
 
 
 def told_cells(archive: zipfile.ZipFile, part: str, book: Book) -> Iterator[Cell]:
@@ -126,7 +153,7 @@ def _told(attributes: bytes, content: bytes) -> Cell:
     text = unescape(value[1].decode("utf-8", errors="replace")).strip() if value else ""
     kind = KIND.search(attributes)
     if kind and kind[1] == b"d":
-        return _cell(attributes, MIDNIGHT.sub("", text))
+        return _cell(attributes, MIDNIGHT.sub("", text).replace("T", " "))
     return _cell(attributes, text or "#VALUE!")
 
 
@@ -144,10 +171,7 @@ def _shown_pattern(formats: Mapping[int, int]) -> re.Pattern[bytes] | None:
     if not formats:
         return None
     indexes = b"|".join(str(index).encode() for index in formats)
-    return re.compile(
-        rb"<%bc\s([^>]*\bs=[\"'](?:%b)[\"'][^>]*[^/>]|s=[\"'](?:%b)[\"'])>(.*?)</%bc>" % (P, indexes, indexes, P),
-        re.DOTALL,
-    )
+    return re.compile(rb"<%bc\s([^>]*\bs=[\"'](?:%b)[\"'][^>]*)(?<!/)>(.*?)</%bc>" % (P, indexes, P), re.DOTALL)
 
 
 def _shown(piece: bytes, pattern: re.Pattern[bytes], formats: Mapping[int, int]) -> Iterator[Cell]:
@@ -164,15 +188,19 @@ def _shown(piece: bytes, pattern: re.Pattern[bytes], formats: Mapping[int, int])
 def _number(value: str, *, digits: int) -> str | None:
     """A number with the percent sign or the leading zeros that its format shows; None if it is none."""
     try:
-        number = Decimal(value)
-        percent = Decimal(f"{number * 100:.{DIGITS}g}").normalize()
-    except (InvalidOperation, ValueError):
+        number = float(value)
+    except ValueError:
         return None
-    if not number.is_finite():
+    if not math.isfinite(number):
         return None
     if not digits:
-        return f"{percent:f}%"
-    return f"{number:0{digits}.0f}" if number == number.to_integral_value() and number >= 0 else None
+        return as_percentage(number)
+    return f"{number:0{digits}.0f}" if number.is_integer() and number >= 0 else None
+
+
+def as_percentage(number: float) -> str:
+    """0.25 as 25%, with the digits that Excel keeps."""
+    return f"{Decimal(f'{number * 100:.{DIGITS}g}'):f}%"
 
 
 def _cell(attributes: bytes, text: str) -> Cell:

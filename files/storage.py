@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import fsspec
 
-from domain.errors import NotFound
+from domain.errors import NotFound, SettingsProblem
 
 
 class Storage:
@@ -18,7 +18,12 @@ class Storage:
 
     def __init__(self, base: str) -> None:
         """Reach the base, a local path or any fsspec address such as `s3://bucket/folder`."""
-        self._files, self._base = fsspec.core.url_to_fs(base)
+        try:
+            self._files, self._base = fsspec.core.url_to_fs(base)
+        except (ValueError, ImportError) as fault:
+            raise SettingsProblem(
+                f"BULK_SENDER_STORAGE_URL is {base!r}, which cannot be reached ({fault}). Correct it or install what it needs."
+            ) from fault
         self._is_local = "file" in (
             self._files.protocol if isinstance(self._files.protocol, tuple) else (self._files.protocol,)
         )

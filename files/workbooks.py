@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -19,8 +19,9 @@ import polars as pl
 from domain.errors import FileErrorCode, FileProblem
 from domain.frames import ROW, column, without_blank_rows
 from domain.titles import header_among
+from files.binary_sheets import read_binary_book, read_old_book, told_binary_cells, told_old_cells
 from files.layouts import Layout, Limits, MadeFor
-from files.sheet_parts import Book, Cell, OddPart, read_book, told_cells
+from files.sheet_parts import Book, Cell, OddPart, read_book, told_cells, without_extensions
 
 ZIP_MAGIC = b"PK\x03\x04"
 EMPTY_ZIP_MAGIC = b"PK\x05\x06"
@@ -39,6 +40,7 @@ MIDNIGHT = r"^(\d{4}-\d{2}-\d{2}) 00:00:00$"
 NO_DAY = r"^1899-12-31 (\d{2}:\d{2}:\d{2})(?:\.\d+)?$"
 """A time alone, which the library gives with the day before the first."""
 LOOKED_AT_ROWS = 50
+BINARY_WORKBOOK = "xl/workbook.bin"
 TOO_MUCH = "limit exceeded"
 UNKNOWN_ERROR = "Unsupported cell error value"
 SAVE_AGAIN = "Open it in Excel, save it as a new .xlsx file and upload that."
@@ -120,7 +122,8 @@ def _unreadable(fault: Exception, *, file_name: str) -> FileProblem:
             FileErrorCode.UNREADABLE,
             f"{file_name} has a cell with an error that cannot be read. Mend or delete that formula and save it again.",
         )
-    return FileProblem(FileErrorCode.UNREADABLE, f"{file_name} is damaged and cannot be read. {SAVE_AGAIN}")
+    what = str(fault) if isinstance(fault, OddPart) and fault.args else "is damaged and cannot be read"
+    return FileProblem(FileErrorCode.UNREADABLE, f"{file_name} {what}. {SAVE_AGAIN}")
 
 
 def _look_into_zip(path: Path, *, file_name: str, limits: Limits) -> MadeFor | None:
@@ -207,22 +210,71 @@ class _Sheet:
     others: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Workbook:
+    """An open workbook, and what its own parts say that the library does not.
+
+    Attributes:
+        reader: the library's.
+        hidden: names of sheets that are known to be hidden before they are read.
+        told: the cells of the sheet with a place and a name that are to be corrected.
+    """
+
+    reader: fastexcel.ExcelReader
+    hidden: frozenset[str]
+    told: Callable[[int, str], Iterable[Cell]]
+
+
+def _opened(path: Path) -> _Workbook:
+    if not zipfile.is_zipfile(path):
+        reader = fastexcel.read_excel(path)
+        old = read_old_book(path.read_bytes())
+        return _Workbook(reader, frozenset(), lambda place, _: told_old_cells(old, place))
+    with zipfile.ZipFile(path) as archive:
+        book = read_book(archive)
+        if book is None:
+            return _Workbook(fastexcel.read_excel(path), frozenset(), _binary_teller(path, archive))
+        source = without_extensions(archive) if book.is_misread else path
+    hidden = frozenset(sheet.name for sheet in book.sheets if not sheet.is_visible)
+    return _Workbook(fastexcel.read_excel(source), hidden, lambda _, name: _told(path, name, book))
+
+
+def _binary_teller(path: Path, archive: zipfile.ZipFile) -> Callable[[int, str], Iterable[Cell]]:
+    """For an .xlsb; an .ods has its errors as text."""
+    if BINARY_WORKBOOK not in archive.namelist():
+        return lambda _place, _name: ()
+    book = read_binary_book(archive)
+
+    def told(place: int, _name: str) -> Iterator[Cell]:
+        with zipfile.ZipFile(path) as again:
+            yield from told_binary_cells(again, book, place)
+
+    return told
+
+
+def _told(path: Path, name: str, book: Book) -> Iterator[Cell]:
+    part = next((sheet.part for sheet in book.sheets if sheet.name == name), None)
+    with zipfile.ZipFile(path) as archive:
+        if part not in archive.namelist():
+            raise OddPart
+        yield from told_cells(archive, part, book)
+
+
 def _best_sheet(path: Path, titles: Sequence[str]) -> _Sheet | None:
     """The sheet with most titles, of several the first; the library's own copy of it is gone when this returns.
 
     A sheet that cannot be read, as charts of some formats, matters only where no other one is a list.
     """
     best: _Sheet | None = None
-    fault: fastexcel.FastExcelError | None = None
+    fault: fastexcel.FastExcelError | OddPart | None = None
     names: list[str] = []
-    workbook, book = fastexcel.read_excel(path), _book(path)
-    hidden = {sheet.name for sheet in book.sheets if not sheet.is_visible} if book else set()
-    for name in workbook.sheet_names:
-        if name in hidden:
+    workbook = _opened(path)
+    for place, name in enumerate(workbook.reader.sheet_names):
+        if name in workbook.hidden:
             continue
         try:
-            sheet = _sheet(workbook, name, path=path, book=book, titles=titles)
-        except fastexcel.FastExcelError as found:
+            sheet = _sheet(workbook, place, name, titles=titles)
+        except (fastexcel.FastExcelError, OddPart) as found:
             names.append(name)
             fault = found
             continue
@@ -234,42 +286,23 @@ def _best_sheet(path: Path, titles: Sequence[str]) -> _Sheet | None:
     return best and replace(best, others=tuple(name for name in names if name != best.name))
 
 
-def _sheet(
-    workbook: fastexcel.ExcelReader, name: str, *, path: Path, book: Book | None, titles: Sequence[str]
-) -> _Sheet | None:
+def _sheet(workbook: _Workbook, place: int, name: str, *, titles: Sequence[str]) -> _Sheet | None:
     """A sheet if it is visible and holds anything.
 
     `skip_rows=0` keeps the blank rows above the header, so that positions are the sheet's own.
     """
-    sheet = workbook.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
+    sheet = workbook.reader.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
     if sheet.visible != "visible":
         return None
     cells, first = sheet.to_polars(), sheet.selected_columns[0].absolute_index if sheet.width else 0
     del sheet
-    if book:
-        cells, first = _with_told(cells, first, told=_told(path, name, book))
+    cells, first = _with_told(cells, first, told=list(workbook.told(place, name)))
     cells.columns = [column(index) for index in range(cells.width)]
     rows = without_blank_rows(cells.with_row_index(ROW, offset=1).cast({ROW: pl.UInt32}))
     if rows.width == 1 or rows.is_empty():
         return None
-    place, known = header_among(rows.drop(ROW).head(LOOKED_AT_ROWS).rows(), titles)
-    return _Sheet(name, rows, first, place, known)
-
-
-def _book(path: Path) -> Book | None:
-    """What the parts of an .xlsx say; None for the formats that have no such parts."""
-    if not zipfile.is_zipfile(path):
-        return None
-    with zipfile.ZipFile(path) as archive:
-        return read_book(archive)
-
-
-def _told(path: Path, name: str, book: Book) -> list[Cell]:
-    part = next((sheet.part for sheet in book.sheets if sheet.name == name), None)
-    with zipfile.ZipFile(path) as archive:
-        if part not in archive.namelist():
-            raise OddPart
-        return list(told_cells(archive, part, book))
+    header, known = header_among(rows.drop(ROW).head(LOOKED_AT_ROWS).rows(), titles)
+    return _Sheet(name, rows, first, header, known)
 
 
 def _with_told(cells: pl.DataFrame, first: int, *, told: Sequence[Cell]) -> tuple[pl.DataFrame, int]:
@@ -305,23 +338,24 @@ def _table(sheet: _Sheet, *, made_for: MadeFor | None, file_name: str, limits: L
             FileErrorCode.EMPTY,
             f"{file_name} has no rows below the header of its sheet {sheet.name}. Add the recipients to it.",
         )
-    header_row, *titles = sheet.cells.row(sheet.place)
-    width = _used_width(titles, rows)
+    width = _used_width(sheet.cells.row(sheet.place)[1:], rows)
     _refuse_size(rows.height, width, file_name=file_name, limits=limits)
+    seen = sheet.cells.select(ROW, *(_as_seen(sheet.cells[column(index)]) for index in range(width)))
+    header_row, *titles = seen.row(sheet.place)
     layout = Layout(
         format="xlsx",
-        header=tuple(title or "" for title in titles[:width]),
+        header=tuple(title or "" for title in titles),
         header_row=header_row,
-        above=tuple((row, tuple(cell or "" for cell in cells)) for row, *cells in sheet.cells.head(sheet.place).rows()),
+        above=tuple((row, tuple(cell or "" for cell in cells)) for row, *cells in seen.head(sheet.place).rows()),
         sheet=sheet.name,
         other_sheets=sheet.others,
         first_column=sheet.first_column,
         made_for=made_for,
     )
-    return layout, rows.select(rows[ROW], *(_as_seen(rows[column(index)]) for index in range(width)))
+    return layout, seen.slice(sheet.place + 1)
 
 
-def _used_width(titles: list[str | None], rows: pl.DataFrame) -> int:
+def _used_width(titles: Sequence[str | None], rows: pl.DataFrame) -> int:
     """Columns up to the last one with a title or a value; formatting alone makes sheets wider."""
     used = [bool(title) or rows[column(index)].null_count() < rows.height for index, title in enumerate(titles)]
     return len(used) - used[::-1].index(True)

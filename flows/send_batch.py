@@ -37,7 +37,8 @@ def send_batch(batch_id: int) -> State[None] | None:
         batch_id: the batch, as `bulk-sender batch create` wrote it.
     """
     ingest_file(batch_id)
-    if not validate_rows(batch_id):
+    validate_rows(batch_id)
+    if approval.has_failed(here(), batch_id):
         return Failed(
             message=f"Batch {batch_id} cannot be used; its reason stands in: bulk-sender batch show {batch_id}"
         )
@@ -64,12 +65,11 @@ def ingest_file(batch_id: int) -> int:
 
 
 @task(name="validate")
-def validate_rows(batch_id: int) -> bool:
+def validate_rows(batch_id: int) -> None:
     """Judge the rows, write the recipients, show the check."""
-    usable = validate.validate(here(), batch_id)
-    if usable:
+    if validate.validate(here(), batch_id):
         shown.show_check(here(), batch_id)
-    return usable
+        announce(batch_id, "waiting")
 
 
 def await_approval(batch_id: int) -> bool:
@@ -79,7 +79,6 @@ def await_approval(batch_id: int) -> bool:
     """
     refusal, asked = None, 0
     while (decided := approval.is_decided(here(), batch_id)) is None:
-        announce(batch_id, "waiting")
         asked += 1
         form = suspend_flow_run(
             wait_for_input=approval.Approval.with_initial_data(

@@ -76,7 +76,7 @@ class Database:
                     command.upgrade(config, "head")
                     connection.commit()
         except OperationalError as fault:
-            where = make_url(self.url).render_as_string(hide_password=True)
+            where = make_url(self.url).render_as_string(hide_password=True).replace("+psycopg", "")
             raise ServiceMissing(
                 f"The database {where} does not answer. Start it, or correct BULK_SENDER_DATABASE_URL."
             ) from fault

@@ -30,9 +30,12 @@ class Approval(RunInput):
 
     decision: Decision = Field(title="Decision", description="Approve sends it; Reject ends it.")
     email: str = Field(
-        title="Your email", description="Recorded with the decision.", min_length=3, pattern=r"^[^@\s]+@[^@\s]+$"
+        title="Your email",
+        description="Such as name@company.example; kept with the decision.",
+        min_length=3,
+        pattern=r"^[^@\s]+@[^@\s]+$",
     )
-    comment: str = Field(default="", title="Comment", description="Recorded with the decision.")
+    comment: str = Field(default="", title="Comment", description="Why, for whoever looks at it later.")
 
 
 def is_decided(around: Surroundings, batch_id: int) -> bool | None:
@@ -42,6 +45,12 @@ def is_decided(around: Surroundings, batch_id: int) -> bool | None:
         if batch.status == Status.PENDING_APPROVAL:
             return None
         return batch.status == Status.APPROVED and batch.phase in {Phase.WAITING, Phase.SENDING, Phase.SETTLING}
+
+
+def has_failed(around: Surroundings, batch_id: int) -> bool:
+    """Whether the batch's file could not be used, so that there is nothing to decide."""
+    with around.database.read() as session:
+        return batches.by_id(session, batch_id).phase == Phase.FAILED
 
 
 def decide(around: Surroundings, batch_id: int, form: Approval) -> str | None:

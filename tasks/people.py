@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 import polars as pl
 
 from channels.people import Person
-from domain.frames import ITEM_PREFIX, ROW, item_column
+from domain.frames import ROW, item_column
 from domain.links import Links, Place
-from domain.processes import ItemType, ProcessDefinition
-from domain.rendering import personal
+from domain.processes import ProcessDefinition
+from domain.rendering import as_read, personal
 from domain.splitting import EMAIL
 from files.storage import Storage
 
@@ -39,17 +39,12 @@ def load_people(
             pl.scan_parquet(path)
             .filter(pl.col(ROW).is_between(wanted[0], wanted[-1]))
             .filter(pl.col(ROW).is_in(wanted.implode()), pl.col(address).is_not_null())
-            .with_columns(
-                pl.col(name).str.to_date("%Y-%m-%d", strict=False).dt.strftime(item.format).fill_null(pl.col(name))
-                for name, item in items.items()
-                if item.type is ItemType.DATE and item.format
-            )
             .select(ROW, pl.col(address).alias("address"), *(pl.col(name).fill_null("") for name in items))
             .collect()
         )
-    names = [name.removeprefix(ITEM_PREFIX) for name in items]
     found = {}
     for row, to, *values in frame.iter_rows():
         link = links.link(Place(batch_id, row))
-        found[row] = Person(row, to, personal(dict(zip(names, values, strict=True)), link=link))
+        read = {item.name: as_read(item, value) for item, value in zip(items.values(), values, strict=True)}
+        found[row] = Person(row, to, personal(read, link=link))
     return found

@@ -32,12 +32,12 @@ def validate(around: Surroundings, batch_id: int) -> bool:
     """Judge a batch's rows and write what comes of it; changes nothing once the batch waits.
 
     Returns:
-        Whether the batch can go on: False if its file could not be used.
+        True for the one call that let the batch wait, False where that was done before or its file could not be used.
     """
     with around.database.read() as session:
         batch = batches.by_id(session, batch_id)
         if batch.phase != Phase.CHECKING:
-            return batch.phase != Phase.FAILED
+            return False
         definition = processes.definition_of(processes.version_by_id(session, batch.process_version_id))
         uid, rows_key, layout, file_name = batch.uid, batch.rows_key, batch.layout, batch.file_name
     if rows_key is None or layout is None:
@@ -56,9 +56,9 @@ def validate(around: Surroundings, batch_id: int) -> bool:
     counts = found["counts"]
     with around.database.write() as session:
         if batches.by_id(session, batch_id).phase != Phase.CHECKING:
-            return True
+            return False
         recipients.replace_all(session, batch_id, judged.recipients)
-        batches.advance(
+        return batches.advance(
             session,
             batch_id,
             Phase.WAITING,
@@ -70,7 +70,6 @@ def validate(around: Surroundings, batch_id: int) -> bool:
             problems=found["problems"],
             **keys,
         )
-    return True
 
 
 def _keep(around: Surroundings, uid: str, name: str, frame: pl.DataFrame) -> str:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.processes import EmailOutput
-from domain.rendering import fill, one_line, personal, tagged
+from domain.processes import DataItem, EmailOutput, ItemType
+from domain.rendering import as_read, fill, one_line, personal, tagged
 
 MARK = "0123456789ab"
 
@@ -114,3 +114,21 @@ def test_a_person_s_values_have_the_link_among_them() -> None:
 
     assert personal(values, link="https://x.example") == {"a": "1", "link": "https://x.example"}
     assert values == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("item_type", "pattern", "value", "read"),
+    [
+        ("date", "%d.%m.%Y", "2030-01-31", "31.01.2030"),
+        ("date", None, "2030-01-31", "2030-01-31"),
+        ("date", "%d.%m.%Y", "soon", "soon"),
+        ("boolean", None, "true", "yes"),
+        ("boolean", None, "false", "no"),
+        ("boolean", None, "", ""),
+        ("text", None, "true", "true"),
+    ],
+)
+def test_values_are_shown_as_people_read_them(item_type: str, pattern: str | None, value: str, read: str) -> None:
+    item = DataItem(name="item", type=ItemType(item_type), format=pattern)
+
+    assert as_read(item, value) == read
