@@ -131,9 +131,11 @@ def _namesakes(recipients: pl.DataFrame, definition: ProcessDefinition) -> Itera
     for item, address in ((definition.email_item, "email"), (definition.phone_item, "phone")):
         if item is None:
             continue
-        same = pl.col(address).str.to_lowercase()
-        first = pl.when(same.is_not_null()).then(pl.col(ROW).min().over(same))
-        yield recipients.select(pl.when(first < pl.col(ROW)).then(first).alias(NAMESAKE + item.name)).to_series()
+        same = recipients.select(ROW, same=pl.col(address).str.to_lowercase())
+        alike = same.filter(pl.col("same").is_not_null() & pl.col("same").hash().is_duplicated())
+        alike = alike.select(ROW, first=pl.col(ROW).min().over("same")).filter(pl.col("first") < pl.col(ROW))
+        found = recipients.select(ROW).join(alike, on=ROW, how="left", maintain_order="left")
+        yield found["first"].alias(NAMESAKE + item.name)
 
 
 def _recipients(facts: pl.DataFrame, definition: ProcessDefinition, *, refused: pl.Series) -> pl.DataFrame:

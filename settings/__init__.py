@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     """Limit `bulk-sender-sms` when it is first made; change it later in the Prefect UI."""
     request_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 30.0
     """How long a provider may take to answer."""
-    upload_megabytes: Annotated[int, Field(ge=1)] = 100
+    upload_megabytes: Annotated[int, Field(ge=1)] = 250
     """Largest recipient file."""
 
     @property
