@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -31,6 +32,9 @@ TEMPLATE = "bulk_sender_template"
 for name in list(os.environ):
     if name.startswith(FOREIGN) or name.lower() in PROXIES:
         del os.environ[name]
+# A home of its own for each run: two at once must not make the same one, nor find a person's settings in it.
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="bulk-sender-prefect-")
+atexit.register(shutil.rmtree, os.environ["PREFECT_HOME"], ignore_errors=True)
 
 # A shared machine may be slow; an example that failed is printed and can be added by hand.
 hypothesis_settings.register_profile("steady", deadline=None, database=None)
