@@ -149,8 +149,8 @@ def _wake(around: Surroundings, api: PrefectApi, batch_id: int, run_id: str | No
     if run_id is not None and api.resume(run_id, answers, wait_seconds=_RESUME_SECONDS):
         return
     with around.database.read() as session:
-        went_on = batches.by_id(session, batch_id).phase not in {Phase.WAITING, Phase.STOPPED}
-    if not went_on:
+        still_waits = batches.by_id(session, batch_id).phase == Phase.WAITING
+    if still_waits:
         start_again(around, api, batch_id)
 
 

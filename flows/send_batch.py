@@ -94,8 +94,8 @@ def await_approval(batch_id: int) -> bool:
 @task(name="split")
 def split_into_chunks(batch_id: int) -> list[int]:
     """Lay the batch out in requests and chunks."""
-    halt_refused_sender(here(), batch_id)
-    return split.split_batch(here(), batch_id)
+    chunks = split.split_batch(here(), batch_id)
+    return [] if chunks and halt_refused_sender(here(), batch_id) else chunks
 
 
 @task(name="send-chunk")

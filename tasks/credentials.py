@@ -49,15 +49,16 @@ class TwilioAccount(Block):
     )
 
 
-def halt_refused_sender(around: Surroundings, batch_id: int) -> None:
-    """Halt a batch whose process writes from a sender that the accounts do not permit."""
+def halt_refused_sender(around: Surroundings, batch_id: int) -> bool:
+    """Halt a batch whose process writes from a sender that the accounts do not permit; says whether it did."""
     with around.database.read() as session:
         batch = batches.by_id(session, batch_id)
         definition = processes.definition_of(processes.version_by_id(session, batch.process_version_id))
     reason = refused_sender(definition)
-    if reason is not None:
-        with around.database.write() as session:
-            batches.advance(session, batch_id, Phase.PAUSED, now=now(), reason=reason)
+    if reason is None:
+        return False
+    with around.database.write() as session:
+        return batches.advance(session, batch_id, Phase.PAUSED, now=now(), reason=reason)
 
 
 def refused_sender(definition: ProcessDefinition) -> str | None:

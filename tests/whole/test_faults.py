@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +84,43 @@ def test_a_server_error_leaves_doubt_that_is_named_and_never_sent_again(
     rows = read_csv(installation.download(batch_id, tmp_path / "result.csv"))
     assert [row["Sending Status"] for row in rows] == ["In doubt"] * 6 + ["Sent"] * 3
     assert numbers(installation.arrived(persons)) == one_each(persons)
+
+
+PERMIT = """
+import sys
+from tasks.credentials import BLOCK, SendGridAccount
+
+account = SendGridAccount.load(BLOCK)
+account.senders = sys.argv[1:]
+account.save(BLOCK, overwrite=True)
+"""
+
+
+def test_a_sender_that_the_account_does_not_permit_halts_the_batch(installation: Installation, tmp_path: Path) -> None:
+    """People set the permitted senders in Prefect's blocks; nothing leaves from another one."""
+    persons = people("email", "phone", tag="sender", block=23)
+    batch_id, _ = installation.waiting(write_csv(tmp_path / "sender.csv", persons))
+    permit(installation, "somebody.else@acme.example")
+    installation.approve(batch_id)
+
+    refusal = installation.run("batch", "wait", batch_id, "--timeout", 60, code=1).stderr
+    assert "does not permit the sender renewals@acme.example" in refusal
+    assert installation.arrived(persons) == {}
+
+    permit(installation)
+    installation.run("batch", "resume", batch_id, "--by", APPROVER)
+    assert installation.wait(batch_id)["counts"]["sent"] == 2
+
+
+def permit(installation: Installation, *senders: str) -> None:
+    subprocess.run(
+        [sys.executable, "-c", PERMIT, *senders],
+        env={
+            **installation.environment,
+            "PREFECT_API_URL": f"{installation.prefect}/api",
+            "PREFECT_HOME": str(installation.home / "prefect"),
+        },
+        cwd=Path(__file__).parents[2],
+        timeout=60,
+        check=True,
+    )
