@@ -22,7 +22,9 @@ BEGIN, END, SHEET = 0x0809, 0x000A, 0x0085
 FORMAT, CELL_FORMAT = 0x041E, 0x00E0
 NUMBER, LABEL, SHARED_LABEL, ERROR, SMALL, MANY_SMALL = 0x0203, 0x0204, 0x00FD, 0x0205, 0x027E, 0x00BD
 FORMULAS = frozenset({0x0006, 0x0206, 0x0406})
+RICH_LABEL = 0x00D6
 VALUES = frozenset({NUMBER, LABEL, SHARED_LABEL, SMALL, MANY_SMALL})
+LETTERS = "has letters in the format of Excel 95 that cannot be told for sure"
 CHART = "has a chart on its sheet, which hides cells of this old format from us"
 B_ROW, B_SMALL, B_ERROR, B_NUMBER, B_FORMULA_NUMBER, B_FORMULA_ERROR = 0, 2, 3, 5, 9, 11
 B_FORMAT, B_CELL_FORMAT, B_CELL_FORMATS_BEGIN, B_CELL_FORMATS_END, B_SHEET = 44, 47, 617, 618, 156
@@ -82,6 +84,8 @@ def told_old_cells(book: OldBook, place: int) -> Iterator[Cell]:
                     return
             elif depth > 1 and kind in VALUES:
                 raise OddPart(CHART)
+            elif kind == RICH_LABEL and not record.isascii():
+                raise OddPart(LETTERS)
             elif depth == 1:
                 yield from _told_old(kind, record, book.percentages)
     except (struct.error, IndexError) as fault:

@@ -20,7 +20,7 @@ class Limits:
         bytes: size of the uploaded file.
         rows: rows below the header.
         columns: columns of the header.
-        memory_bytes: address space of the process that parses the file.
+        memory_bytes: address space of the process that parses the file; of the default, 2 GiB can be in use at most.
         seconds: on the clock, and as many of CPU time, of that process.
         unpacked_bytes: size of a workbook's parts when they are unpacked.
     """
@@ -28,7 +28,7 @@ class Limits:
     bytes: int = 100_000_000
     rows: int = 2_000_000
     columns: int = 500
-    memory_bytes: int = 3_072 * MIB
+    memory_bytes: int = 2_304 * MIB
     seconds: int = 30
     unpacked_bytes: int = 2_048 * MIB
 

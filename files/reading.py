@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,6 +28,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 PARSER = (sys.executable, "-P", "-m", "files.parse")
 PARSER_THREADS = "1"
 """When memory ends in two of its threads at once, the reader hangs (1 time in 30) instead of dying; one thread is as fast."""
+FOLDER = "bulk-sender-reading-"
+LONGEST_READING_SECONDS = 3_600
 TALK_BYTES = 65_536
 KEPT_ENVIRONMENT = ("PATH", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
 OUT_OF_MEMORY = re.compile(
@@ -56,8 +61,17 @@ def read(path: Path, *, file_name: str, limits: Limits = DEFAULT_LIMITS, titles:
         FileProblem: with what is wrong and the next step. Nothing stays behind on disk.
     """
     _refuse_size(path, file_name=file_name, limits=limits)
-    with tempfile.TemporaryDirectory(prefix="bulk-sender-") as folder:
+    _remove_what_was_left()
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
         return _parsed(path, Path(folder), file_name=file_name, limits=limits, titles=titles)
+
+
+def _remove_what_was_left() -> None:
+    """The folders of readings whose process was killed together with its parser."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > LONGEST_READING_SECONDS:
+                shutil.rmtree(folder)
 
 
 def _refuse_size(path: Path, *, file_name: str, limits: Limits) -> None:
@@ -76,6 +90,7 @@ def _refuse_size(path: Path, *, file_name: str, limits: Limits) -> None:
 
 def _parsed(path: Path, folder: Path, *, file_name: str, limits: Limits, titles: Sequence[str]) -> Table:
     order = {
+        "parent": os.getpid(),
         "path": str(path.resolve()),
         "folder": str(folder),
         "file_name": file_name,

@@ -68,23 +68,27 @@ def read_workbook(
     Raises:
         FileProblem: with every code that a workbook can earn.
     """
-    with path.open("rb") as file:
-        is_ole = file.read(len(OLE_MAGIC)) == OLE_MAGIC
-    if is_ole:
+    if _is_ole(path):
         _refuse_ole(path, file_name=file_name)
         made_for = None
     else:
         made_for = _look_into_zip(path, file_name=file_name, limits=limits)
     try:
-        sheets = _best_sheet(path, titles)
+        sheet = _best_sheet(path, titles)
     except (fastexcel.FastExcelError, OddPart) as fault:
         raise _unreadable(fault, file_name=file_name) from fault
-    if sheets is None:
+    if sheet is None:
         raise FileProblem(
             FileErrorCode.EMPTY,
             f"{file_name} has no visible sheet with anything in it. Put the list on the first sheet.",
         )
-    return _table(sheets, made_for=made_for, file_name=file_name, limits=limits)
+    return _table(sheet, made_for=made_for, file_name=file_name, limits=limits)
+
+
+def _is_ole(path: Path) -> bool:
+    """By its beginning: at its end an .xls may hold a zip."""
+    with path.open("rb") as file:
+        return file.read(len(OLE_MAGIC)) == OLE_MAGIC
 
 
 def _refuse_ole(path: Path, *, file_name: str) -> None:
@@ -218,18 +222,19 @@ class _Workbook:
         reader: the library's.
         hidden: names of sheets that are known to be hidden before they are read.
         told: the cells of the sheet with a place and a name that are to be corrected.
+        is_old: whether it is an .xls, whose letters may come in half.
     """
 
     reader: fastexcel.ExcelReader
     hidden: frozenset[str]
     told: Callable[[int, str], Iterable[Cell]]
+    is_old: bool = False
 
 
 def _opened(path: Path) -> _Workbook:
-    if not zipfile.is_zipfile(path):
-        reader = fastexcel.read_excel(path)
-        old = read_old_book(path.read_bytes())
-        return _Workbook(reader, frozenset(), lambda place, _: told_old_cells(old, place))
+    if _is_ole(path):
+        reader, old = fastexcel.read_excel(path), read_old_book(path.read_bytes())
+        return _Workbook(reader, frozenset(), lambda place, _: told_old_cells(old, place), is_old=True)
     with zipfile.ZipFile(path) as archive:
         book = read_book(archive)
         if book is None:
@@ -297,6 +302,8 @@ def _sheet(workbook: _Workbook, place: int, name: str, *, titles: Sequence[str])
     cells, first = sheet.to_polars(), sheet.selected_columns[0].absolute_index if sheet.width else 0
     del sheet
     cells, first = _with_told(cells, first, told=list(workbook.told(place, name)))
+    if workbook.is_old and cells.select(pl.any_horizontal(pl.all().str.contains("\0", literal=True)).any()).item():
+        raise OddPart
     cells.columns = [column(index) for index in range(cells.width)]
     rows = without_blank_rows(cells.with_row_index(ROW, offset=1).cast({ROW: pl.UInt32}))
     if rows.width == 1 or rows.is_empty():

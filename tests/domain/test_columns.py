@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.columns import recognise
+from domain.columns import recognise, titles
 from domain.errors import FileErrorCode, FileProblem
 from domain.processes import ProcessDefinition, read_definition
+from domain.titles import header_among
 
 NAMES = ["first_name", "email", "phone", "renewal_date"]
 DEFINITION = """
@@ -122,3 +123,36 @@ def test_a_file_without_a_header_shows_no_recipient_in_the_message(value: str) -
 @pytest.mark.parametrize("header", [[], [None, None], ["", " "]])
 def test_a_header_without_titles_is_refused(header: list[str | None]) -> None:
     assert "no titles at all" in str(refusal(header))
+
+
+def test_the_titles_of_a_process_are_the_names_of_its_items() -> None:
+    assert titles(definition()) == tuple(NAMES)
+
+
+Lines = list[list[str | None]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([["First Name", "E-mail"], ["Anna", "a@b.com"]], (0, 2)),
+        ([["Customers March 2026"], ["First Name", "Email"], ["Anna", "a@b.com"]], (1, 2)),
+        ([["Customers", None], ["as of", "1 March"], [None, "first_name", "phone"]], (2, 2)),
+        ([["Customers March 2026", ""], ["Name", "email"], ["Anna", "a@b.com"]], (1, 1)),
+        ([["Name", "Contact by"], ["Anna", "email"], ["Bo", "phone"]], (0, 0)),
+        ([["Name", "Address"], ["Anna", "a@b.com"]], (0, 0)),
+        ([["email"], ["a@b.com"]], (0, 1)),
+        ([], (0, 0)),
+    ],
+)
+def test_the_header_is_the_first_row_that_is_surely_one(rows: Lines, found: tuple[int, int]) -> None:
+    """A title of a report is passed over; a word in somebody's data makes no header of it."""
+    assert header_among(rows, NAMES) == found
+
+
+def test_one_title_is_enough_where_there_is_only_one() -> None:
+    assert header_among([["My list"], ["Email"], ["a@b.com"]], ["email"]) == (1, 1)
+
+
+def test_without_titles_the_first_row_is_the_header() -> None:
+    assert header_among([["My list"], ["Email", "Name"]], []) == (0, 0)

@@ -13,14 +13,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import FileErrorCode, FileProblem
+from files import delimited
 from files.delimited import read_delimited
 from files.layouts import Layout, Limits
 
 LIMITS = Limits()
 
 
-def parsed(content: bytes, *, limits: Limits = LIMITS) -> tuple[Layout, pl.DataFrame]:
-    return read_delimited(content, file_name="list.csv", limits=limits)
+def parsed(content: bytes, *, limits: Limits = LIMITS, titles: tuple[str, ...] = ()) -> tuple[Layout, pl.DataFrame]:
+    return read_delimited(content, file_name="list.csv", limits=limits, titles=titles)
 
 
 def rows(content: bytes) -> list[tuple[object, ...]]:
@@ -133,6 +134,15 @@ def test_two_columns_of_one_name_are_read_as_they_are() -> None:
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
         (b"<html><table><tr><td>a</td></tr></table>", FileErrorCode.NOT_CSV_OR_EXCEL, "a web page or XML"),
+        (b"\xef\xbb\xbf <?xml version='1.0'?><Workbook/>", FileErrorCode.NOT_CSV_OR_EXCEL, "a web page or XML"),
+        ("<html><table>".encode("utf-16"), FileErrorCode.NOT_CSV_OR_EXCEL, "a web page or XML"),
+        (b"MIME-Version: 1.0\nX: y\n", FileErrorCode.NOT_CSV_OR_EXCEL, "a web page or XML"),
+        (b"ID;PWXL;N;E\r\nP;PGeneral\r\n", FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
+        (b'TABLE\r\n0,1\r\n"EXCEL"\r\n', FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
+        ("name,b\n\u5c71,1\n".encode("iso-2022-jp"), FileErrorCode.UNREADABLE, "other than UTF-8"),
+        ("a,b\n1,\u05d0\n".encode("cp1255"), FileErrorCode.UNREADABLE, "row 2 has a letter that cannot be read"),
+        ("a,b\n1,\u0416\n".encode("cp1251"), FileErrorCode.UNREADABLE, "row 2 has a letter that cannot be read"),
+        ("a,b\n1,2\n".encode("utf-32"), FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
         (b'[{"email": "a@b.com"}]', FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
         (b'{"email": "a@b.com"}', FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
     ],
@@ -233,3 +243,67 @@ def test_every_cell_that_a_csv_writer_wrote_is_read_as_it_was(
     expected = [(n, *(cell or None for cell in cells)) for n, cells in enumerate(table, 2) if _visible(cells)]
     assert found.rows() == [*expected, (len(table) + 2, "end", None, None)]
     assert layout.separator == separator
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["name,email\nAnna,a@b.com\n", "שם;דואל\r\nחנה;ח\r\n", "名前\t都市\n山田\t東京\n"])
+def test_utf_16_without_its_mark_is_read_where_it_can_be_nothing_else(encoding: str, text: str) -> None:
+    layout, found = parsed(text.encode(encoding))
+
+    assert layout.encoding == encoding
+    assert found.rows() == parsed(text.encode())[1].rows()
+
+
+def test_pure_ascii_from_another_encoding_is_read() -> None:
+    assert rows("name,email\nAnna,a@b.com\n".encode("cp1252")) == [(2, "Anna", "a@b.com")]
+
+
+def test_the_old_mark_of_the_end_of_a_file_is_no_row() -> None:
+    assert rows(b"a,b\n1,2\n\x1a") == [(2, "1", "2")]
+
+
+def test_a_header_that_begins_like_an_exchange_format_is_a_header() -> None:
+    assert parsed(b"ID;Phone\n1;07400\n")[0].header == ("ID", "Phone")
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;"])
+def test_a_line_that_names_the_separator_is_no_row(first: str) -> None:
+    """Excel counts its rows from the header then; here each line has more commas than semicolons."""
+    layout, found = parsed(f"{first}\r\na,x,y;b\r\n1,2,3;4\r\n".encode())
+
+    assert (layout.separator, layout.header_row, layout.names_separator) == (";", 1, True)
+    assert found.rows() == [(2, "1,2,3", "4")]
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_the_header_is_found_below_the_title_of_a_report(quote: str) -> None:
+    text = f'\nCustomers, March 2026\n"two\nlines"\n\nFirst Name;E-Mail\n{quote}A,B,C{quote};a@b.com\n;\nD;d@b.com\n'
+
+    layout, found = parsed(text.encode(), titles=("first_name", "email", "phone"))
+
+    assert (layout.header, layout.header_row, layout.separator) == (("First Name", "E-Mail"), 5, ";")
+    assert layout.above == ((2, ("Customers, March 2026",)), (3, ("two\nlines",)))
+    assert found.rows() == [(6, "A,B,C", "a@b.com"), (8, "D", "d@b.com")]
+
+
+SIGNS = ["a", "é", ",", '"', '""', '","', "\n", "\r\n", '"\n"', ' "z"', '"x,y"', '"p""q"', ";", " "]
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.lists(st.sampled_from(SIGNS), max_size=14).map("".join), st.sampled_from(["h", "h,k", '"h","k"', "h,k,l"]))
+@example(body='"x" "z",1', header="h,k")
+@example(body='"a,"x",b"', header="h,k")
+@example(body='5" pipe,x\ny,6"', header="h,k")
+def test_the_fast_reader_is_trusted_only_where_the_sure_one_agrees(body: str, header: str) -> None:
+    content = f"{header}\n{body}".encode()
+    outcome: list[object] = []
+    for trusted in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not trusted:
+                patch.setattr(delimited, "_quick_records", lambda _source: None)
+            try:
+                outcome.append(parsed(content)[1].rows())
+            except FileProblem as problem:
+                outcome.append(str(problem))
+
+    assert outcome[0] == outcome[1]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -52,11 +56,13 @@ def upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Tab
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
 
-    def upload(content: bytes, *, name: str = "list.xlsx", limits: Limits | None = None) -> Table:
+    def upload(
+        content: bytes, *, name: str = "list.xlsx", limits: Limits | None = None, titles: tuple[str, ...] = ()
+    ) -> Table:
         path = tmp_path / "upload"
         path.write_bytes(content)
         try:
-            return read(path, file_name=name, limits=limits or Limits())
+            return read(path, file_name=name, limits=limits or Limits(), titles=titles)
         finally:
             assert list(temporary.iterdir()) == []
 
@@ -166,6 +172,136 @@ def repacked(content: bytes, **changes: bytes | None) -> bytes:
     return target.getvalue()
 
 
+def with_cells(*cells: str, **changes: bytes | None) -> bytes:
+    """A workbook of the columns a to e, whose second row is made of these cells as they are written in XML."""
+    content = workbook(lines(["a", "b", "c", "d", "e"], ["", "", "", "", ""]))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+    row = f'<row r="2">{"".join(cells)}</row>'
+    return repacked(content, sheet1=sheet.replace("</sheetData>", f"{row}</sheetData>").encode(), **changes)
+
+
+STYLES = b"""<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><numFmts count="2">
+<numFmt numFmtId="164" formatCode="00000"/><numFmt numFmtId="165" formatCode="0.0%;[Red]-0.0%"/>
+<numFmt numFmtId="166" formatCode="0&quot; % of all&quot;"/></numFmts><cellXfs count="5"><xf numFmtId="0"/><xf numFmtId="9"/>
+<xf numFmtId="164"/><xf numFmtId="165"/><xf numFmtId="166"/></cellXfs></styleSheet>"""
+
+
+def test_numbers_are_shown_as_their_format_shows_them(upload: Upload) -> None:
+    """A percentage has its sign, and a postcode or phone number the zeros in front that Excel adds."""
+    cells = (
+        '<c r="A2" s="1"><v>0.25</v></c>',
+        '<c r="B2" s="2"><f>A1</f><v>745</v></c>',
+        '<c s="3" r="C2"><v>-1.255E-1</v></c>',
+        '<c r="D2" s="4"><v>5</v></c>',
+        '<c r="E2" s="1" t="str"><v>0.25</v></c>',
+    )
+
+    assert upload(with_cells(*cells, styles=STYLES)).rows.rows() == [(2, "25%", "00745", "-12.55%", "5", "0.25")]
+
+
+def test_a_number_is_shown_by_its_format_among_very_many(upload: Upload) -> None:
+    styles = STYLES.replace(b"</cellXfs>", b'<xf numFmtId="9"/>' * 300 + b"</cellXfs>")
+    cells = ('<c r="A2" s="200"><v>0.25</v></c>', '<c r="B2" s="0"><v>0.25</v></c>')
+
+    assert upload(with_cells(*cells, styles=styles)).rows.row(0)[1:3] == ("25%", "0.25")
+
+
+def test_a_blank_cell_with_a_format_takes_nothing_from_the_next(upload: Upload) -> None:
+    cells = ('<c r="A2" s="1"/>', '<c r="B2"><v>7</v></c>', '<c r="C2" t="e"/>', '<c r="D2"><v>8</v></c>')
+
+    assert upload(with_cells(*cells, styles=STYLES)).rows.rows() == [(2, None, "7", None, "8", None)]
+
+
+def test_errors_and_formulas_without_a_result_are_named_in_their_cells(upload: Upload) -> None:
+    """They must not become empty cells without a word; a formula whose result is no text is empty for everybody."""
+    cells = (
+        '<c r="A2" t="e"><f>NA()</f><v>#N/A</v></c>',
+        '<c r="B2"><f>SUM(A1)</f></c>',
+        '<c r="C2"><f>SUM(A1)</f><v></v></c>',
+        '<c r="D2" t="str"><f>IF(1,"","")</f><v></v></c>',
+        '<c r="E2"><f>SUM(A1)</f><v>0</v></c>',
+    )
+    book = with_cells(*cells, workbook=_workbook(b'<calcPr calcId="1"/>'))
+
+    assert upload(book).rows.rows() == [(2, "#N/A", "#CALC!", "#CALC!", None, "0")]
+    left = with_cells(*cells, workbook=_workbook(b'<calcPr calcId="1" fullCalcOnLoad="1"/>'))
+    assert upload(left).rows.rows() == [(2, "#N/A", "#CALC!", "#CALC!", None, "#CALC!")]
+
+
+def _workbook(end: bytes, properties: bytes = b"") -> bytes:
+    return b"""<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+ xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" xmlns:x15="x15">%b
+<sheets><sheet name="List" sheetId="1" r:id="rId1"/></sheets>%b</workbook>""" % (properties, end)
+
+
+def test_a_row_and_a_column_of_formulas_without_a_result_are_there(upload: Upload) -> None:
+    """The library does not know that the sheet is as large as that."""
+    book = with_cells('<c r="A2"><v>1</v></c></row><row r="4"><c r="G4"><f>A1</f></c>')
+
+    table = upload(book)
+
+    assert table.layout.header == ("a", "b", "c", "d", "e", "", "")
+    assert table.rows.rows() == [(2, "1", *[None] * 6), (4, *[None] * 6, "#CALC!")]
+
+
+def test_elements_with_a_prefix_are_looked_at_too(upload: Upload) -> None:
+    sheet = b"""<x:worksheet xmlns:x="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><x:sheetData>
+<x:row r="1"><x:c r="A1" t="str"><x:v>a</x:v></x:c></x:row><x:row r='2'><x:c r='A2'><x:f>A1</x:f></x:c></x:row>
+<x:row r="3"><x:c r='A3' t='e'><x:v>#REF!</x:v></x:c></x:row></x:sheetData></x:worksheet>"""
+
+    assert upload(repacked(SMALL, sheet1=sheet)).rows.rows() == [(2, "#CALC!"), (3, "#REF!")]
+
+
+def test_dates_that_are_written_as_text_and_times_are_as_seen(upload: Upload) -> None:
+    day, clock = 't="d"><v>2026-03-01T00:00:00</v>', 't="d"><v>2026-03-01T10:30:00</v>'
+    styles = STYLES.replace(b'numFmtId="9"', b'numFmtId="20"')
+    cells = (f'<c r="A2" {day}</c>', f'<c r="B2" {clock}</c>', '<c r="C2" s="1"><v>0.5</v></c>')
+
+    found = upload(with_cells(*cells, '<c r="D2" t="str"><v>2026-03-01T00:00:00</v></c>', styles=styles)).rows
+
+    assert found.rows() == [(2, "2026-03-01", "2026-03-01 10:30:00", "12:00:00", "2026-03-01T00:00:00", None)]
+
+
+@pytest.mark.parametrize(
+    "end", [b"", b'<extLst><ext uri="x"><x15:workbookPr chartTrackingRefBase="1"/></ext></extLst>']
+)
+def test_days_that_are_counted_from_1904_are_the_right_days(upload: Upload, end: bytes) -> None:
+    """Excel for Mac writes them; with an extension that it adds, the library would be four years wrong."""
+    styles = STYLES.replace(b'numFmtId="9"', b'numFmtId="14"')
+    book = with_cells(
+        '<c r="A2" s="1"><v>24837</v></c>', styles=styles, workbook=_workbook(end, b'<workbookPr date1904="1"/>')
+    )
+
+    assert upload(book).rows.row(0)[1] == "1972-01-01"
+
+
+def test_the_sheet_with_the_titles_is_read_and_the_others_are_named(upload: Upload) -> None:
+    def fill(book: Any) -> None:
+        for name, cells in (("Notes", ["Read", "me"]), ("Hidden", ["name", "email"]), ("List", ["Name", "E-mail"])):
+            sheet = book.add_worksheet(name)
+            sheet.write_row(0, 0, cells)
+            sheet.write_row(1, 0, ["Anna", name])
+            if name == "Hidden":
+                sheet.hide()
+
+    table = upload(workbook(fill), titles=("name", "email"))
+
+    assert (table.layout.sheet, table.layout.other_sheets) == ("List", ("Notes",))
+    assert table.rows.rows() == [(2, "Anna", "List")]
+    assert upload(workbook(fill)).layout.sheet == "Notes"
+
+
+def test_the_header_of_a_sheet_is_found_below_the_title_of_a_report(upload: Upload) -> None:
+    content = workbook(lines([], ["Customers March 2026"], [], ["Name", "Email"], ["Anna", "a@b.com"]))
+
+    table = upload(content, titles=("name", "email"))
+
+    assert (table.layout.header, table.layout.header_row) == (("Name", "Email"), 4)
+    assert table.layout.above == ((2, ("Customers March 2026", "")),)
+    assert table.rows.rows() == [(5, "Anna", "a@b.com")]
+
+
 def zipped(**parts: bytes) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -204,6 +340,108 @@ def test_a_hostile_file_gets_a_sentence(upload: Upload, content: bytes, code: Fi
 
     assert problem.code is code
     assert said in str(problem)
+
+
+FAR = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
+DEEP = b"<a>" * 400_000
+
+
+def _sheet_of_small(old: bytes, new: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(SMALL)) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml")
+    assert old in sheet
+    return repacked(SMALL, sheet1=sheet.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        pytest.param(_sheet_of_small(b"</sheetData>", FAR), FileErrorCode.TOO_LARGE, id="a cell in the last corner"),
+        pytest.param(_sheet_of_small(b"<sheetData>", b"<sheetData>" + DEEP), None, id="deep XML"),
+        pytest.param(
+            _sheet_of_small(
+                b"<worksheet", b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]><worksheet'
+            ).replace(b"<v>0</v>", b"<v>&e;</v>"),
+            None,
+            id="an entity that nobody uses",
+        ),
+        pytest.param(
+            repacked(SMALL, workbook=b'<!DOCTYPE x [<!ENTITY e "e">]><workbook>&e;</workbook>'),
+            FileErrorCode.UNREADABLE,
+            id="an entity in the workbook",
+        ),
+        pytest.param(
+            repacked(SMALL, sharedStrings=b"<sst>" + b"<si><t>x</t></si>" * 9 + b"<si><t>" * 200_000),
+            FileErrorCode.UNREADABLE,
+            id="shared strings that never end",
+        ),
+        pytest.param(
+            repacked(SMALL, styles=b"<styleSheet><cellXfs>" + b"<xf/>" * 70_000 + b"</cellXfs></styleSheet>"),
+            FileErrorCode.UNREADABLE,
+            id="more formats than Excel has",
+        ),
+        pytest.param(
+            _sheet_of_small(b'ref="A1:B2"', b'ref="A1:XFD1048576"'), None, id="a dimension that promises too much"
+        ),
+        pytest.param(
+            workbook(lines([f"t{number}" for number in range(16_384)], [1])),
+            FileErrorCode.TOO_LARGE,
+            id="all columns",
+        ),
+        pytest.param(
+            _sheet_of_small(b"</sheetData>", b'<row r="3"><c t="e"><v>#N/A</v></c></row></sheetData>'),
+            FileErrorCode.UNREADABLE,
+            id="an error that does not say where",
+        ),
+        pytest.param(
+            _sheet_of_small(b"</sheetData>", b'<row r="3"><c r="A3" t="e"><v>#NEW!</v></c></row></sheetData>'),
+            FileErrorCode.UNREADABLE,
+            id="an error that the library does not know",
+        ),
+    ],
+)
+def test_a_hostile_workbook_ends_in_a_sentence_or_is_read(
+    upload: Upload, content: bytes, code: FileErrorCode | None
+) -> None:
+    found: FileErrorCode | None = None
+    try:
+        rows = upload(content).rows.rows()
+    except FileProblem as problem:
+        found, rows = problem.code, [(2, "Anna", "a@b.com")]
+
+    assert found == code
+    assert rows == [(2, "Anna", "a@b.com")]
+
+
+def test_what_a_killed_reading_left_is_removed_by_a_later_one(upload: Upload, tmp_path: Path) -> None:
+    for name, age in ((f"{reading.FOLDER}old", reading.LONGEST_READING_SECONDS + 60), ("other", 10**6)):
+        folder = tmp_path / "temporary" / name
+        folder.mkdir()
+        (folder / "rows").write_text("x")
+        os.utime(folder, (time.time() - age, time.time() - age))
+
+    with pytest.raises(AssertionError):
+        upload(SMALL)
+
+    assert [folder.name for folder in (tmp_path / "temporary").iterdir()] == ["other"]
+
+
+def test_the_parser_removes_the_folder_of_a_parent_that_is_gone(tmp_path: Path) -> None:
+    path, folder = tmp_path / "list.csv", tmp_path / "folder"
+    path.write_bytes(b"a,b\n1,2\n")
+    folder.mkdir()
+    order = {"path": str(path), "folder": str(folder), "file_name": "x", "titles": [], "parent": 1}
+    order["limits"] = asdict(Limits())
+
+    subprocess.run(
+        reading.PARSER,
+        input=json.dumps(order).encode(),
+        cwd=folder,
+        env={"PYTHONPATH": str(reading.PROJECT)},
+        check=True,
+    )
+
+    assert not folder.exists()
 
 
 ODS = b"application/vnd.oasis.opendocument.spreadsheet"

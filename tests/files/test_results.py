@@ -202,3 +202,26 @@ def test_a_result_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
         write_result(rows((2, ["x", "y"])), statuses(), layout=layout, path=path)
 
     assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_stood_above_the_header_stands_there_again(tmp_path: Path) -> None:
+    content = b"sep=;\r\nCustomers;\r\n\r\nname;email\r\nAnna;a@b.com\r\n"
+    titles = ("name", "email")
+    layout, original = read_delimited(content, file_name="list.csv", limits=Limits(), titles=titles)
+
+    write_result(original, statuses((4, "Sent", None)), layout=layout, path=tmp_path / "result.csv")
+
+    written = (tmp_path / "result.csv").read_bytes()
+    assert written.startswith(b"sep=;\r\nCustomers;\r\n\r\nname;email;Sending Status")
+    again = read_delimited(written, file_name="list.csv", limits=Limits(), titles=titles)[0]
+    assert (again.header_row, again.above) == (3, layout.above)
+
+
+def test_what_stood_above_the_header_of_a_sheet_stands_there_again(tmp_path: Path) -> None:
+    layout = Layout(format="xlsx", header=("name", "email"), header_row=3, above=((1, ("Customers", "")),))
+    original = pl.DataFrame([(4, "Anna", "a@b.com")], schema=rows_schema(2), orient="row")
+
+    write_result(original, statuses((4, "Sent", None)), layout=layout, path=tmp_path / "result.xlsx")
+
+    again = read_workbook(tmp_path / "result.xlsx", file_name="x", limits=Limits(), titles=("name", "email"))[0]
+    assert (again.header_row, again.above) == (3, ((1, ("Customers", "", "", "", "", "")),))
