@@ -54,6 +54,9 @@ class Rule:
 
 
 EVERY = frozenset(ItemType)
+TEXT = frozenset({ItemType.TEXT})
+ERRORS = ["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#CALC!", "#GETTING_DATA"]
+"""What a workbook's cell shows in place of a value; every type but text refuses it anyway."""
 EMAIL, PHONE = frozenset({ItemType.EMAIL}), frozenset({ItemType.PHONE})
 DATE, NUMBER = frozenset({ItemType.DATE}), frozenset({ItemType.NUMBER})
 BOOLEAN, CHOICE = frozenset({ItemType.BOOLEAN}), frozenset({ItemType.CHOICE})
@@ -68,6 +71,7 @@ LONG_SMS = f"The SMS to this row would be longer than {MOST_SMS_CHARACTERS:,} ch
 RULES: tuple[Rule, ...] = (
     Rule("sample_row", "This is the example row; it is never sent.", pl.col("is_sample")),
     Rule("required_missing", "{item} is empty; fill it in.", pl.col("required") & GIVEN.is_null(), EVERY),
+    Rule("error_cell", "{item} holds an error of the spreadsheet; correct its formula.", GIVEN.is_in(ERRORS), TEXT),
     Rule("date_invalid", "{item} is not a date; write it as {date}.", NOT_UNDERSTOOD, DATE),
     Rule("number_invalid", "{item} is not a number; write digits and a point, as 1234.5.", NOT_UNDERSTOOD, NUMBER),
     Rule("boolean_invalid", "{item} is neither yes nor no; write yes or no.", NOT_UNDERSTOOD, BOOLEAN),

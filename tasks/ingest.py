@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from domain.columns import recognise
+from domain.columns import recognise, titles
 from domain.errors import FileProblem
 from domain.processes import ProcessDefinition
 from domain.states import Phase
@@ -20,7 +20,7 @@ def read_for(definition: ProcessDefinition, path: Path, *, file_name: str, limit
     Raises:
         FileProblem: it cannot be used as a whole; the message says why and what to do.
     """
-    table = read(path, file_name=file_name, limits=limits)
+    table = read(path, file_name=file_name, limits=limits, titles=titles(definition))
     made_for = table.layout.made_for
     recognise(table.layout.header, definition, file_name=file_name, file_process=made_for.key if made_for else None)
     return table

@@ -300,6 +300,7 @@ def test_every_rule_has_been_broken_here() -> None:
         {"first_name": "A", "phone": "1"},
         GOOD | {"email": "?"},
         GOOD | {"phone": "1"},
+        GOOD | {"first_name": "#N/A"},
         long,
     )
 
@@ -367,3 +368,15 @@ def test_the_example_values_of_every_type_are_understood() -> None:
 def test_the_example_phone_number_of_every_region_is_valid() -> None:
     for region in phonenumbers.SUPPORTED_REGIONS:
         assert normalised_phone(sample_phone(region), region=region) == sample_phone(region)
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#REF!", "#CALC!"])
+def test_an_error_of_the_spreadsheet_is_never_sent_as_a_text(error: str) -> None:
+    result = judged(GOOD | {"first_name": error})
+
+    assert codes(result) == [(2, "first_name", "error_cell", "error")]
+    assert not result.recipients["valid"][0]
+
+
+def test_a_text_that_only_speaks_of_an_error_is_sent() -> None:
+    assert judged(GOOD | {"first_name": "N/A"}).problems.is_empty()
