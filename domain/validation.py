@@ -57,7 +57,8 @@ def _understood(rows: pl.DataFrame, columns: Columns, definition: ProcessDefinit
     for item in definition.data_items:
         index = columns.of_item.get(item.name)
         cell = pl.lit(None, pl.String) if index is None else pl.col(column(index)).str.strip_chars()
-        given = rows.select(pl.when(cell != "").then(cell).alias(item.name))
+        # Not `select`: of a column that the file does not have, that would give one value and not n.
+        given = rows.with_columns(pl.when(cell != "").then(cell).alias(item.name)).select(item.name)
         understood = understand(given, item, definition=definition)
         cells += [given[item.name].alias(GIVEN + item.name), understood.alias(item_column(item.name))]
     return pl.DataFrame(cells)

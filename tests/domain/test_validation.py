@@ -380,3 +380,17 @@ def test_an_error_of_the_spreadsheet_is_never_sent_as_a_text(error: str) -> None
 
 def test_a_text_that_only_speaks_of_an_error_is_sent() -> None:
     assert judged(GOOD | {"first_name": "N/A"}).problems.is_empty()
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 5])
+def test_columns_that_the_file_does_not_have_are_empty_for_every_row(number: int) -> None:
+    """Optional columns are often left out."""
+    names = ["first_name", "email"]
+    cells = [(row, f"Person {row}", f"person{row}@b.com") for row in range(2, 2 + number)]
+    frame = pl.DataFrame(cells, schema=rows_schema(len(names)), orient="row")
+
+    result = judge(frame, recognise(names, BOTH, file_name="list.csv"), BOTH, link_length=LINK_LENGTH)
+
+    assert result.problems.is_empty()
+    assert result.recipients["email"].to_list() == [f"person{row}@b.com" for row in range(2, 2 + number)]
+    assert result.recipients["phone"].null_count() == number
