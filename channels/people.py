@@ -32,3 +32,8 @@ class Label:
 
     batch: str
     request: int
+
+    @property
+    def unit(self) -> str:
+        """Names this request among those of all batches."""
+        return f"{self.batch}-{self.request}"

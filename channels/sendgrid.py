@@ -15,7 +15,9 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from email.utils import parseaddr
+from functools import partial
 from typing import Any
 from urllib.error import URLError
 
@@ -23,7 +25,9 @@ import orjson
 from python_http_client.exceptions import HTTPError
 from sendgrid import SendGridAPIClient
 
+from channels import sendgrid_lookups
 from channels.people import Label, Person
+from domain.doubts import Sighting
 from domain.outcomes import Outcome, OutcomeKind
 from domain.processes import EmailOutput
 from domain.rendering import tagged
@@ -56,7 +60,7 @@ def compose(output: EmailOutput, people: Sequence[Person], *, label: Label) -> d
     Args:
         output: what the process sends.
         people: at most 1,000, no address twice.
-        label: comes back in every receipt as `bs_batch` and `bs_request`, beside `bs_row`.
+        label: comes back in every receipt as `bs_batch`, `bs_request` and `bs_unit`, beside `bs_row`.
     """
     email = tagged(output, mark=label.batch[:12])
     name, address = parseaddr(output.sender)
@@ -71,6 +75,7 @@ def compose(output: EmailOutput, people: Sequence[Person], *, label: Label) -> d
                 "custom_args": {
                     "bs_batch": label.batch,
                     "bs_request": str(label.request),
+                    "bs_unit": label.unit,
                     "bs_row": str(person.row),
                 },
             }
@@ -99,12 +104,18 @@ class SendGrid:
         """Prepare the client; connects at each call, as SendGrid's client does."""
         client = SendGridAPIClient(api_key, host=host.rstrip("/"))
         client.client.timeout = timeout_seconds  # it has none of its own
+        self._client = client.client
         self._post = client.client.mail.send.post
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="sendgrid")
 
     async def send(self, body: Mapping[str, Any]) -> Outcome:
         """Make one call, once, and say what its answer proves."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._send, body)
+
+    async def find(self, label: Label, people: Sequence[Person], *, asked_at: datetime) -> Sighting:
+        """Whether SendGrid has the request `label`, made at `asked_at` for `people`."""
+        look = partial(sendgrid_lookups.find, self._client, label, people, asked_at=asked_at)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, look)
 
     async def close(self) -> None:
         """Let the calls that are under way end."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +22,8 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from channels.people import Person
+from channels.people import Label, Person
+from domain.doubts import Sighting
 from domain.outcomes import Outcome, OutcomeKind
 from domain.processes import SmsOutput
 from domain.rendering import fill
@@ -62,6 +64,9 @@ _ACCOUNT: Mapping[int, str] = MappingProxyType(
         21705: "The messaging service is not valid",
     }
 )
+LIST = "Messages"
+_MESSAGES_READ = 1000
+_CLOCKS_APART = timedelta(minutes=5)
 _QUEUE_FULL, _TOO_MANY_CODE = 21611, 20429
 _QUEUE_WAIT_SECONDS = 120.0
 _TOO_MANY, _SERVER = 429, 500
@@ -122,6 +127,32 @@ class Twilio:
         if not created.sid:
             return Outcome(OutcomeKind.IN_DOUBT, code="no_sid", detail="Twilio's answer had no message id.")
         return Outcome(OutcomeKind.ACCEPTED, provider_id=created.sid, http_status=201)
+
+    async def find(self, _label: Label, people: Sequence[Person], *, asked_at: datetime) -> Sighting:
+        """Whether Twilio has the message to the one of `people`: it is known by the personal link in its text.
+
+        The list is read by number alone: a message that waits at Twilio has no date of sending yet.
+        """
+        person = people[0]
+        read, hidden = 0, False
+        try:
+            messages = await self._client.messages.stream_async(to=person.address, limit=_MESSAGES_READ)
+            async for message in messages:
+                read += 1
+                if person.values["link"] in (message.body or ""):
+                    return Sighting(LIST, found=True, provider_id=message.sid)
+                recent = message.date_created is None or message.date_created >= asked_at - _CLOCKS_APART
+                hidden = hidden or (recent and not message.body)
+        except (TwilioRestException, TwilioServiceException) as answer:
+            detail = f"Twilio's list of messages answered {answer.status}."
+            return Sighting(LIST, found=None, detail=detail, blocked=answer.status == _TOO_MANY)
+        except Exception:  # noqa: BLE001  a look-up that fails proves nothing, whatever the reason
+            return Sighting(LIST, found=None, detail="Twilio's list of messages did not answer.")
+        if read >= _MESSAGES_READ:
+            return Sighting(LIST, found=None, detail="Twilio lists too many messages of this number to read them all.")
+        if hidden:
+            return Sighting(LIST, found=None, detail="Twilio keeps no texts of messages, so none can be recognised.")
+        return Sighting(LIST, found=False)
 
     async def close(self) -> None:
         """Close the connections."""

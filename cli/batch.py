@@ -50,6 +50,9 @@ def check(
     file: Annotated[Path, typer.Argument(help="Recipient file, Excel or CSV.")],
     process: Annotated[str, typer.Option("--process", help="Key of a live process.")],
     rows: Annotated[Path | None, typer.Option("--rows", help="Write one JSON object a row here.")] = None,
+    bad_rows: Annotated[
+        Path | None, typer.Option("--bad-rows", help="Write the rows that cannot be sent here, to correct them.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge a file; creates nothing and needs no server."""
@@ -60,7 +63,7 @@ def check(
     if not file.is_file():
         raise NotFound(f"There is no file {file}. Check the path.")
     try:
-        found = check_file(surroundings(), file, definition, rows_to=rows)
+        found = check_file(surroundings(), file, definition, rows_to=rows, bad_rows_to=bad_rows)
     except FileProblem as problem:
         if not as_json:
             raise
@@ -81,6 +84,10 @@ def check(
         f"{counts['warnings']:,} with a warning."
     )
     _show_problems(found["problems"])
+    if counts["invalid"] and bad_rows is None:
+        say("Get the rows that cannot be sent in a file to correct: add --bad-rows FILE")
+    elif bad_rows is not None:
+        say(f"Written: {bad_rows}" if counts["invalid"] else f"No row must be corrected; {bad_rows} is not written.")
 
 
 @app.command()
@@ -169,10 +176,15 @@ def show(batch_id: Id, as_json: AsJson = False) -> None:
                 if name != "sent"
             ),
             ("File", view["file"]),
+            *([("Corrected", f"{view['revision']:,} times")] if view["revision"] else []),
             ("Flow run", view["flow_run_id"] or ""),
         ],
     )
     _show_problems(view["problems"])
+    if counts["invalid"]:
+        say(
+            f"Get the rows that cannot be sent in a file to correct: bulk-sender batch problems {batch_id} --output FILE"
+        )
 
 
 @app.command()
@@ -253,6 +265,43 @@ def download(
         show_json({"id": batch_id, "output": str(output)})
     else:
         say(f"Written: {output}")
+
+
+@app.command()
+def problems(
+    batch_id: Id, output: Annotated[Path, typer.Option("--output", help="Where to write it.")], as_json: AsJson = False
+) -> None:
+    """Write the rows that cannot be sent, in the operator's format with what is wrong, to be corrected there."""
+    from deployments.results import write_problems
+
+    require_place(output)
+    number = write_problems(surroundings(), batch_id, output)
+    if as_json:
+        show_json({"id": batch_id, "output": str(output), "rows": number})
+        return
+    waits = _view(batch_id)["phase"] == Phase.WAITING
+    upload = f"correct {batch_id} {output} --by EMAIL" if waits else f"create {output} --process KEY --sender EMAIL"
+    say(f"Written: {output} ({number:,} rows). Correct its cells, then upload it: bulk-sender batch {upload}")
+
+
+@app.command()
+def correct(
+    batch_id: Id,
+    file: Annotated[Path, typer.Argument(help="The file of its bad rows, corrected.")],
+    by: By,
+    comment: Comment = "",
+    as_json: AsJson = False,
+) -> None:
+    """Replace rows of a batch that waits by corrected ones; it is checked again and waits for approval again."""
+    from deployments import acts
+
+    who = acts.Person(acts.email_of(by, "The operator"), VIA, comment)
+    changed = acts.correct(surroundings(), batch_id, file, who=who)
+    if changed:
+        said = f"has {changed:,} corrected rows and is being checked again. Wait for it: bulk-sender batch wait {batch_id} --until waiting"
+    else:
+        said = f"has these rows already; nothing was changed. Correct the cells of {file.name} first"
+    _done(batch_id, said, as_json=as_json)
 
 
 def wait_for(

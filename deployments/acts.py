@@ -1,9 +1,10 @@
-"""What people do with a batch, the same from every place they do it: create, approve, reject, archive, resume."""
+"""What people do with a batch, the same from every place: create, correct, approve, reject, archive, resume."""
 
 from __future__ import annotations
 
 import hashlib
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from domain.states import Phase, Status
 from models import batches, processes
 from models.batches import Act
 from models.tables import Batch
+from tasks.correct import keep_correction, read_correction
 from tasks.ingest import keep_rows, limits, read_for
 from tasks.surroundings import Surroundings, now
 
@@ -86,6 +88,55 @@ def create(around: Surroundings, path: Path, *, process_key: str, sender: str, n
     return batch_id
 
 
+def correct(around: Surroundings, batch_id: int, path: Path, *, who: Person) -> int:
+    """Put the rows of a file in place of the same rows of a batch that waits, and let it be checked and decided again.
+
+    The run that waits is cancelled and a new one started. Where Prefect does not answer, nothing changes.
+
+    Args:
+        around: settings, database, storage.
+        batch_id: the batch.
+        path: the file of its bad rows, corrected.
+        who: who corrects it.
+
+    Returns:
+        How many rows are different now; 0 where nothing was changed.
+
+    Raises:
+        NotAllowed: the batch does not wait for approval.
+        FileProblem: the file cannot be used.
+    """
+    api = PrefectApi(around.settings.prefect_url)
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        batches.require_correctable(batch)
+        name, old_run_id = batch.name, batch.flow_run_id
+        process_key = processes.version_by_id(session, batch.process_version_id).key
+    if not path.is_file():
+        raise NotFound(f"There is no file {path}. Check the path.")
+    api.require()
+    correction = read_correction(around, batch_id, path)
+    if not correction.changed:
+        return 0
+    rows_key = keep_correction(around, correction, path)
+    with around.database.write() as session:
+        batches.correct(
+            session,
+            batch_id,
+            who.act(),
+            seen_revision=correction.revision,
+            rows_key=rows_key,
+            file_sha256=correction.file_sha256,
+        )
+        # Inside the transaction: where no run can be started, nothing is corrected.
+        run_id = api.start(batch_id=batch_id, name=name, tags=_tags(batch_id, process_key))
+        batches.note(session, batch_id, flow_run_id=run_id)
+    if old_run_id is not None:
+        with suppress(ServiceMissing):  # what is answered there holds no longer; see flows.send_batch.await_approval
+            api.cancel(old_run_id)
+    return correction.changed
+
+
 def _tags(batch_id: int, process_key: str) -> list[str]:
     return ["bulk-sender", f"batch:{batch_id}", f"process:{process_key}", f"status:{Status.PENDING_APPROVAL}"]
 
@@ -108,16 +159,22 @@ def reject(around: Surroundings, batch_id: int, *, who: Person) -> None:
         waiting = batches.by_id(session, batch_id).phase == Phase.WAITING
         batches.reject(session, batch_id, who.act())
     if waiting:
-        try:
-            let_go_on(around, PrefectApi(around.settings.prefect_url), batch_id, who=who)
-        except BulkSenderError:
-            return  # its run is ended at the next start; nothing of it can be sent
+        _end_run(around, batch_id, who=who)
+
+
+def _end_run(around: Surroundings, batch_id: int, *, who: Person) -> None:
+    """Let the run of a rejected batch end; where Prefect does not answer it stays, and nothing of it can be sent."""
+    with suppress(BulkSenderError):
+        let_go_on(around, PrefectApi(around.settings.prefect_url), batch_id, who=who)
 
 
 def archive(around: Surroundings, batch_id: int, *, who: Person) -> None:
-    """Hide a batch from the list."""
+    """Hide a batch from the list; one that waits is rejected, and its run ends."""
     with around.database.write() as session:
+        waiting = batches.by_id(session, batch_id).phase == Phase.WAITING
         batches.archive(session, batch_id, who.act())
+    if waiting:
+        _end_run(around, batch_id, who=who)
 
 
 def resume(around: Surroundings, batch_id: int, *, who: Person) -> None:
@@ -149,7 +206,8 @@ def _wake(around: Surroundings, api: PrefectApi, batch_id: int, run_id: str | No
     if run_id is not None and api.resume(run_id, answers, wait_seconds=_RESUME_SECONDS):
         return
     with around.database.read() as session:
-        still_waits = batches.by_id(session, batch_id).phase == Phase.WAITING
+        batch = batches.by_id(session, batch_id)
+        still_waits = batch.phase == Phase.WAITING and batch.status != Status.PENDING_APPROVAL
     if still_waits:
         start_again(around, api, batch_id)
 

@@ -1,41 +1,46 @@
-"""After a stop of everything: let batches go on that were decided or were being sent."""
+"""After a stop of everything: let batches go on that were decided or were being sent.
+
+While things run, the deployment `settle` does the same every minute; `python -m deployments.recovery`
+does it once, for the Prefect server that PREFECT_API_URL names.
+"""
 
 from __future__ import annotations
 
-from deployments.acts import start_again
-from deployments.prefect_api import PrefectApi
-from domain.states import Phase, Status
-from models import batches
-from tasks.surroundings import Surroundings
+from httpx import HTTPError
 
-_ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED", "MISSING"}
+from domain.errors import ServiceMissing
+from tasks.surroundings import Surroundings, here
 
 
 def go_on(around: Surroundings) -> list[int]:
-    """Start a new run for every batch that has work left and no run that would do it.
+    """Let every batch go on that has work left, when this machine has just started and runs no flow.
 
-    Called when this machine has just started and runs no flow: where Prefect's server is our
-    own, a run that it believes to be running died with the last stop, and is called crashed. A
-    batch that waits for a decision is left to its suspended run. Safe to call again: the ledger
-    keeps two runs of one batch from doing anything twice.
+    Where Prefect's server is our own, a run that it believes to be running died with the last stop.
 
     Returns:
-        The batches that were started again.
+        The batches that go on by this.
+
+    Raises:
+        ServiceMissing: Prefect's server does not answer.
     """
-    api = PrefectApi(around.settings.prefect_url)
-    with around.database.read() as session:
-        open_batches = [
-            (batches.id_of(batch), batch.flow_run_id, Phase(batch.phase), batch.status)
-            for batch in batches.in_phases(session, [Phase.CHECKING, Phase.WAITING, Phase.SENDING])
-        ]
-    started = []
-    for batch_id, run_id, phase, status in open_batches:
-        state = "MISSING" if run_id is None else api.state(run_id)
-        if state == "RUNNING" and run_id is not None and around.settings.prefect_api_url is None:
-            api.call_crashed(run_id)
-            state = "CRASHED"
-        decided_meanwhile = state == "PAUSED" and not (phase is Phase.WAITING and status == Status.PENDING_APPROVAL)
-        if state in _ENDED or decided_meanwhile:
-            start_again(around, api, batch_id)
-            started.append(batch_id)
-    return started
+    from prefect.exceptions import PrefectException  # noqa: PLC0415  Prefect reads its environment when it is imported
+
+    from tasks import recovery  # noqa: PLC0415  same
+
+    try:
+        return recovery.go_on(around, alone=around.settings.prefect_api_url is None)
+    except (HTTPError, PrefectException) as fault:
+        raise ServiceMissing(
+            f"Prefect's server at {around.settings.prefect_url} could not be asked about runs. Look at its log, then start again."
+        ) from fault
+
+
+def main() -> None:
+    """Let batches go on whose run has ended, wherever runs may be alive."""
+    from tasks import recovery  # noqa: PLC0415  as above
+
+    recovery.go_on(here())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
-"""The result file for people who ask for it."""
+"""The result file, and the file of bad rows, for people who ask for them."""
 
 from __future__ import annotations
 
-from tasks.report import result_name, write_file
+from tasks.report import result_name, write_file, write_problems
 
-__all__ = ["result_name", "write_file"]
+__all__ = ["result_name", "write_file", "write_problems"]

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, GlobalConcurrencyLimitCreate
+from prefect.client.schemas.objects import ConcurrencyOptions, StateType
+from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from pydantic import SecretStr
@@ -24,6 +30,48 @@ from tasks.limits import EMAIL_LIMIT, SMS_LIMIT
 
 Account = TypeVar("Account", SendGridAccount, TwilioAccount)
 PREFECT_YAML = Path(__file__).parent.parent / "prefect.yaml"
+ANY_RUN = {"prefect.resource.id": "prefect.flow-run.*"}
+AUTOMATIONS = (
+    AutomationCore(
+        name="bulk-sender: a run that fell silent has crashed",
+        description="Its machine was lost: nobody else reports that. Suspended runs are not meant; their last word is another.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.Running", "prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.*"},
+            match=ResourceSpecification.model_validate(ANY_RUN),
+            match_related=ResourceSpecification.model_validate({"prefect.resource.id": "prefect.tag.bulk-sender*"}),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=90),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED, name="Crashed", force=False, message="Nothing was heard of it for 90 seconds."
+            )
+        ],
+    ),
+    AutomationCore(
+        name="bulk-sender: a crashed run is started again",
+        # At once would be wrong: a crash is reported twice, and two processes would do the same run.
+        description="20 seconds later, if nobody else did so. Which end is final is decided by the sweep `settle`.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.Crashed"},
+            expect={"prefect.flow-run.*"},
+            match=ResourceSpecification.model_validate(ANY_RUN),
+            match_related=ResourceSpecification.model_validate({"prefect.resource.id": "prefect.tag.bulk-sender"}),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=20),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.SCHEDULED, name="AwaitingRetry", force=False, message="Its process was gone."
+            )
+        ],
+    ),
+)
 
 
 async def set_up(settings: Settings) -> None:
@@ -34,6 +82,8 @@ async def set_up(settings: Settings) -> None:
         await _accounts(settings)
         for deployment in yaml.safe_load(PREFECT_YAML.read_text())["deployments"]:
             await _deploy(client, deployment)
+        for automation in AUTOMATIONS:
+            await _automate(client, automation)
 
 
 async def _limit(client: PrefectClient, name: str, per_second: int) -> None:
@@ -89,6 +139,7 @@ async def _known(kind: type[Account]) -> Account | None:
 
 async def _deploy(client: PrefectClient, entry: dict[str, Any]) -> None:
     module, name = entry["entrypoint"].rsplit(".", 1)
+    limit: dict[str, Any] = entry.get("concurrency_limit", {})
     flow: Flow[Any, Any] = getattr(importlib.import_module(module), name)
     await client.create_deployment(
         flow_id=await client.create_flow(flow),
@@ -100,7 +151,33 @@ async def _deploy(client: PrefectClient, entry: dict[str, Any]) -> None:
         parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
         pull_steps=[],
         path=".",
+        schedules=[_schedule(schedule) for schedule in entry.get("schedules", [])],
+        concurrency_limit=limit.get("limit"),
+        concurrency_options=(ConcurrencyOptions(collision_strategy=limit["collision_strategy"]) if limit else None),
     )
+
+
+def _schedule(entry: dict[str, Any]) -> DeploymentScheduleCreate:
+    return DeploymentScheduleCreate(slug=entry["slug"], schedule=IntervalSchedule(interval=entry["interval"]))
+
+
+async def _automate(client: PrefectClient, wanted: AutomationCore) -> None:
+    """Have one automation of this name, as this release wants it; one that people switched off stays off."""
+    known = await client.read_automations_by_name(wanted.name)
+    for more in known[1:]:
+        await client.delete_automation(more.id)
+    if not known:
+        await client.create_automation(wanted)
+    elif _content(known[0]) != _content(wanted):
+        changed = wanted.model_copy(update={"enabled": known[0].enabled})
+        await client.update_automation(known[0].id, AutomationCore(**changed.model_dump()))
+
+
+def _content(automation: AutomationCore) -> dict[str, Any]:
+    """What an automation does, without its ids and whether it is switched on."""
+    content = automation.model_dump(mode="json", include={"description", "trigger", "actions"})
+    content["trigger"].pop("id", None)
+    return content
 
 
 def main() -> None:

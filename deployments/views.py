@@ -25,6 +25,7 @@ def batch_view(session: Session, batch: Batch, version: ProcessVersion) -> dict[
         "archived": batch.archived_at is not None,
         "phase": batch.phase,
         "reason": batch.reason,
+        "revision": batch.revision,
         "counts": asdict(counts(session, batch)),
         "problems": batch.problems or [],
         "file": batch.file_name,

@@ -6,7 +6,8 @@ from typing import Literal
 
 import polars as pl
 
-from domain.frames import ROW, STATUSES
+from domain.frames import PROBLEM, ROW, STATUSES
+from domain.rules import Severity
 
 Stage = Literal["check", "send"]
 
@@ -28,6 +29,8 @@ REASONS = {
     "stopped": "not sent, because the batch was rejected before",
 }
 """What the detail says where nothing better is known."""
+ROW_OF_PROBLEM = r"^Row (\d+): "
+"""The number of the row in the text of its problem."""
 
 
 def annotate(recipients: pl.DataFrame, problems: pl.DataFrame, messages: pl.DataFrame, *, stage: Stage) -> pl.DataFrame:
@@ -55,6 +58,20 @@ def annotate(recipients: pl.DataFrame, problems: pl.DataFrame, messages: pl.Data
     return _statuses(
         known, status=pl.coalesce(ranked, unsent), detail=detail, channel=pl.col("channels"), sent_at=pl.col("sent_at")
     )
+
+
+def bad_rows(problems: pl.DataFrame) -> pl.DataFrame:
+    """Say of each row that is not valid what must be corrected; a warning is no reason.
+
+    Args:
+        problems: PROBLEMS, ordered by row.
+
+    Returns:
+        BAD_ROWS, in the same order; `ROW_OF_PROBLEM` finds the row's number in its text.
+    """
+    errors = problems.filter(severity=Severity.ERROR.value).group_by(ROW, maintain_order=True)
+    said = errors.agg(pl.col("message").str.join(" "))
+    return said.select(ROW, pl.format("Row {}: {}", ROW, "message").alias(PROBLEM))
 
 
 def _of_rows(recipients: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:

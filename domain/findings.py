@@ -11,7 +11,7 @@ from typing import TypedDict
 import polars as pl
 
 from domain.frames import ITEM_PREFIX, ROW
-from domain.rules import RULES, Severity
+from domain.rules import RULES, SUPPRESSED, Severity
 
 FIRST_ROWS = 5
 
@@ -69,10 +69,11 @@ def summarise(judged: Judged) -> Found:
 
 
 def _kinds(judged: Judged) -> list[Kind]:
-    """Problems by code, item and sentence; where a problem names another row, by the sentence for all rows."""
+    """Problems by code, item and sentence; where a problem differs from row to row, by the sentence for all rows."""
     items = {name.removeprefix(ITEM_PREFIX): place for place, name in enumerate(judged.recipients.columns)}
-    codes = [rule.code for rule in RULES]
-    general = {rule.code: rule.sentence for rule in RULES if rule.names_row}
+    rules = (*RULES, SUPPRESSED)
+    codes = [rule.code for rule in rules]
+    general = {rule.code: rule.sentence for rule in rules if rule.of_row}
     message = pl.when(pl.col("code").is_in(list(general))).then(pl.lit("")).otherwise("message").alias("message")
     kinds = judged.problems.group_by("code", "item", "severity", message)
     counted = kinds.agg(pl.len().alias("count"), pl.col(ROW).sort().head(FIRST_ROWS).alias("rows"))

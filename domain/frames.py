@@ -4,7 +4,9 @@ ROWS        the file as it was read: `row` and one String column per original co
 RECIPIENTS  the same rows judged: `row`, `valid`, `email`, `phone` and one `item:<name>` per data item
 PROBLEMS    long: one line per problem of a row, ordered by row, then by rule
 MESSAGES    what became of each message: one line per recipient and channel
-STATUSES    the four columns that are added to the operator's own file, one line per row
+STATUSES    the columns that are added to the operator's own file, one line per row
+BAD_ROWS    what must be corrected, one line per row that is not valid
+SUPPRESSIONS  addresses that must not be written to, one line per channel and address
 
 `row` is always the number that the operator sees in the spreadsheet; the header is usually 1.
 """
@@ -39,8 +41,12 @@ MESSAGES = {
     "state": pl.String,
     "detail": pl.String,
     "sent_at": pl.String,
+    "delivery": pl.String,
+    "delivery_detail": pl.String,
+    "delivery_at": pl.String,
 }
-"""`sent_at` is ISO 8601 in UTC, null until a provider has accepted the message."""
+"""Times are ISO 8601 in UTC; `sent_at` is null until a provider has accepted the message. `delivery` is one of
+`domain.deliveries.Delivery`, `silent` where the wait for a report is over, null while there is none."""
 
 STATUSES = {
     ROW: pl.UInt32,
@@ -48,7 +54,25 @@ STATUSES = {
     "Status Detail": pl.String,
     "Channel": pl.String,
     "Sent At": pl.String,
+    "Delivery": pl.String,
+    "Delivery Detail": pl.String,
+    "Delivery At": pl.String,
 }
+
+PROBLEM = "Problem"
+BAD_ROWS = {
+    ROW: pl.UInt32,
+    PROBLEM: pl.String,
+}
+"""`Problem` begins with `Row <row>: `, so that the row is known when the file comes back."""
+
+SUPPRESSIONS = {
+    "channel": pl.String,
+    "address": pl.String,
+    "kind": pl.String,
+    "on": pl.Date,
+}
+"""Addresses are in lower case; `kind` is the gravest of `domain.suppressions.SuppressionKind`, `on` its day."""
 
 
 def column(index: int) -> str:

@@ -22,7 +22,7 @@ from phonenumbers import (
 
 LONGEST = 24
 """Digits of any number here: 20 are read, and a region's rule puts at most 4 more in front."""
-PADDED = pl.col("nsn").str.pad_start(LONGEST, "x")
+PADDED = pl.col("padded")
 """A national number whose length a regex can see, so that one regex holds pattern and possible lengths."""
 LEAST_DIGITS, MOST_DIGITS = 2, 17
 """Of a national significant number, by libphonenumber."""
@@ -71,12 +71,13 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """The numbers of one region, among those of its calling code; expressions over the column `nsn`.
+    """The numbers of one region, among those of its calling code; expressions over `nsn` and `padded`.
 
     Attributes:
         is_own: the region is the number's region, unless one before it is.
         is_valid: the number is of some type of this region.
-        is_landline: the number is of the type FIXED_LINE of this region, and no mobile number can look like it.
+        is_landline: the number, if it is valid, is of the type FIXED_LINE of this region, and no mobile number can
+            look like it.
     """
 
     is_own: pl.Expr
@@ -214,17 +215,20 @@ def _share(metadata: PhoneMetadata, *, is_only: bool) -> Share:
         is_own = pl.col("nsn").str.contains(f"^(?:{_translated(metadata.leading_digits)})")
     else:
         is_own = is_valid
+    is_fixed = _any_of([metadata.fixed_line])
+    # Most numbers of a list are mobile ones: null, which no regex looks at.
+    fixed = pl.when(is_fixed).then(PADDED)
     return Share(
         is_own=pl.lit(value=True) if is_only else is_own,
         is_valid=is_valid,
-        is_landline=NOWHERE if alike else general & _any_of([metadata.fixed_line]) & ~_any_of(no_landlines),
+        is_landline=NOWHERE if alike else is_fixed & ~_any_of(no_landlines, padded=fixed),
     )
 
 
-def _any_of(kinds: Iterable[PhoneNumberDesc | None]) -> pl.Expr:
+def _any_of(kinds: Iterable[PhoneNumberDesc | None], *, padded: pl.Expr = PADDED) -> pl.Expr:
     """A national number fits the pattern and the lengths of one of these kinds."""
     patterns = dict.fromkeys(_with_lengths(kind) for kind in kinds if kind is not None and _lengths(kind))
-    return PADDED.str.contains(f"^(?:{'|'.join(patterns)})$") if patterns else NOWHERE
+    return padded.str.contains(f"^(?:{'|'.join(patterns)})$") if patterns else NOWHERE
 
 
 def _with_lengths(kind: PhoneNumberDesc) -> str:

@@ -7,23 +7,23 @@ tests compare the two over all regions.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import phonenumbers
 import polars as pl
 
 from domain.distinct import once_each
-from domain.numbering_plans import NOBODYS, NumberingPlan, Share, calling_codes, main_region, numbering_plan, shares
+from domain.numbering_plans import LONGEST, NOBODYS, NumberingPlan, Share, calling_codes, main_region, numbering_plan, shares
 
-SPOILT_PHONE = re.compile(r"\+?[0-9]{6,}\.0+|[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
-"""What a spreadsheet made of a phone number, `447400123456.0` or `4.47E+11`: without the point it is another's."""
 PLAIN = r"^[ ().\-/]{0,3}\+?(?:[ ().\-/]{0,3}[0-9]){4,20}[ ().\-/]{0,3}$"
 """Nothing in it can be an extension, letters, or a second number, and it is within libphonenumber's 250 characters."""
 FEW = 300
 """So many values of a calling code take the library as long as compiling that code's regexes takes: about 8 ms."""
 CELL, DIGITS, ABROAD, NATIONAL = pl.col("cell"), pl.col("digits"), pl.col("abroad"), pl.col("nsn")
 UNKNOWN = pl.lit(None, pl.String)
+ANSWER = pl.Struct({"number": pl.String, "is_landline": pl.Boolean})
+NO_NUMBER = {"number": None, "is_landline": None}
 
 # Python forgets a regex after 512 others: without this, a list of many countries takes 0.4 ms a number, with it 0.04.
 phonenumbers.enable_pattern_cache()
@@ -31,32 +31,13 @@ phonenumbers.enable_pattern_cache()
 
 def normalised_phone(text: str, *, region: str) -> str | None:
     """E.164 of a valid number; digits without a country code are read as dialled in `region`."""
-    if SPOILT_PHONE.fullmatch(text):
-        return None
-    try:
-        parsed = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_valid_number(parsed):
-        return None
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    number: str | None = _asked(text, region=region)["number"]
+    return number
 
 
 def normalised_phones(cells: pl.Series, *, region: str, few: int = FEW) -> pl.Series:
-    """`normalised_phone` of each cell, in the same order; null where it is None or the cell is null.
-
-    Args:
-        cells: text.
-        region: as `DE`.
-        few: so many values or fewer that need a regex go to the library instead.
-    """
-    return _answers(
-        cells,
-        region=region,
-        few=few,
-        wanted=lambda share: share.is_valid,
-        ask=lambda text: normalised_phone(text, region=region),
-    )
+    """`normalised_phone` of each cell, in the same order; null where it is None or the cell is null."""
+    return judged_phones(cells, region=region, few=few)["number"].alias(cells.name)
 
 
 def is_landline(numbers: pl.Series, *, few: int = FEW) -> pl.Series:
@@ -66,42 +47,63 @@ def is_landline(numbers: pl.Series, *, few: int = FEW) -> pl.Series:
         numbers: E.164; what is no valid number is no landline. Null stays null.
         few: so many values or fewer that need a regex go to the library instead.
     """
-    landlines = _answers(numbers, region=None, few=few, wanted=lambda share: share.is_landline, ask=_landline)
+    landlines = judged_phones(numbers, region=None, few=few)["is_landline"].fill_null(value=False)
     asked = pl.DataFrame({"number": numbers, "landline": landlines})
-    return asked.select(pl.when(pl.col("number").is_not_null()).then(pl.col("landline").is_not_null())).to_series()
+    return asked.select(pl.when(pl.col("number").is_not_null()).then("landline")).to_series()
 
 
-def _landline(number: str) -> str | None:
-    """The number itself, if it is one."""
-    try:
-        parsed = phonenumbers.parse(number, None)
-    except phonenumbers.NumberParseException:
-        return None
-    return number if phonenumbers.number_type(parsed) == phonenumbers.PhoneNumberType.FIXED_LINE else None
+def judged_phones(cells: pl.Series, *, region: str | None, few: int = FEW) -> pl.DataFrame:
+    """The number in each cell, and whether it is a landline's, in the same order.
 
+    Args:
+        cells: text.
+        region: as `DE`; None where every number has its country code.
+        few: so many values or fewer that need a regex go to the library instead.
 
-def _answers(
-    cells: pl.Series,
-    *,
-    region: str | None,
-    few: int,
-    wanted: Callable[[Share], pl.Expr],
-    ask: Callable[[str], str | None],
-) -> pl.Series:
-    """E.164 of each cell's number if it is `wanted` in its own region, null if not; `ask` answers for odd cells."""
+    Returns:
+        `number`, its E.164, and `is_landline`; both null where the cell is null or holds no valid number.
+    """
     if cells.len() <= few:
-        return once_each(cells, ask)
+        return _all_asked(cells, region=region)
     odd, answered = [], []
     for share, own in _by_region(_parsed(cells, region=region), few=few):
         if share is None:
             odd.append(own.select("place", "cell"))
         else:
-            # Already asked, where this is how the number was found to be the region's.
-            answer = pl.col("number") if wanted(share) is share.is_own else pl.when(wanted(share)).then("number")
-            answered.append(own.select("place", answer=answer))
+            answered.append(_answered(own, share))
     rest = pl.concat(odd)
-    answered.append(rest.select("place", answer=once_each(rest["cell"], ask)))
-    return pl.concat(answered).sort("place")["answer"].alias(cells.name)
+    answered.append(rest.select("place").hstack(_all_asked(rest["cell"], region=region)))
+    return pl.concat(answered).sort("place").select("number", "is_landline")
+
+
+def _answered(own: pl.DataFrame, share: Share) -> pl.DataFrame:
+    """The numbers of one region: `place`, `number` and `is_landline`."""
+    # Where being valid is how a number was found to be the region's, that was asked already.
+    is_valid = pl.lit(value=True) if share.is_valid is share.is_own else share.is_valid
+    valid = own.select("place", "number", "padded", is_valid=is_valid)
+    return valid.select(
+        "place",
+        number=pl.when("is_valid").then("number"),
+        is_landline=pl.when("is_valid").then(share.is_landline),
+    )
+
+
+def _all_asked(cells: pl.Series, *, region: str | None) -> pl.DataFrame:
+    """The same, of the library."""
+    return once_each(cells, lambda text: _asked(text, region=region), dtype=ANSWER).struct.unnest()
+
+
+def _asked(text: str, *, region: str | None) -> dict[str, Any]:
+    """The fields of ANSWER."""
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return NO_NUMBER
+    kind = phonenumbers.number_type(parsed)
+    if kind == phonenumbers.PhoneNumberType.UNKNOWN:  # this is how `is_valid_number` finds out, too
+        return NO_NUMBER
+    number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return {"number": number, "is_landline": kind == phonenumbers.PhoneNumberType.FIXED_LINE}
 
 
 def _parsed(cells: pl.Series, *, region: str | None) -> pl.DataFrame:
@@ -111,8 +113,8 @@ def _parsed(cells: pl.Series, *, region: str | None) -> pl.DataFrame:
     """
     plan = numbering_plan(region) if region is not None else None
     numbers = pl.DataFrame({"cell": cells}).with_row_index("place")
-    plain = CELL.str.contains(PLAIN) & ~CELL.str.contains(f"^(?:{SPOILT_PHONE.pattern})$")
-    numbers = numbers.with_columns(digits=pl.when(plain).then(CELL.str.replace_all(r"[^0-9]", "")))
+    plain = pl.when(CELL.str.contains(PLAIN)).then(CELL.str.replace_all(r"[^0-9]", ""))
+    numbers = numbers.with_columns(digits=plain)
     numbers = numbers.with_columns(abroad=_after_international_prefix(plan))
     is_abroad, is_odd = numbers["abroad"].is_not_null(), numbers["digits"].is_null()
     here = numbers.filter(~is_abroad & ~is_odd)
@@ -191,7 +193,8 @@ def _significant(numbers: pl.DataFrame, plan: NumberingPlan) -> pl.DataFrame:
     stripped = numbers.with_columns(rest=_without_national_prefix(numbers, plan))
     significant = pl.when(plan.may_stand(rest)).then(rest).otherwise(NATIONAL)
     return stripped.select("place", "cell", nsn=significant).with_columns(
-        number=pl.concat_str(pl.lit("+" + plan.calling_code), NATIONAL)
+        number=pl.concat_str(pl.lit("+" + plan.calling_code), NATIONAL),
+        padded=NATIONAL.str.pad_start(LONGEST, "x"),
     )
 
 

@@ -125,6 +125,17 @@ class Step(_Strict):
     output: Output = Output()
 
 
+class WhenUnresolved(StrEnum):
+    """What becomes of messages of which nothing can be found out in time."""
+
+    HOLD = "hold"
+    """A person decides."""
+    ASSUME_SENT = "assume sent"
+    """They count as sent: at most once."""
+    SEND_AGAIN = "send again"
+    """They are sent once more: at least once."""
+
+
 class ProcessDefinition(_Strict):
     """One digital process: its data items and its workflow."""
 
@@ -133,6 +144,7 @@ class ProcessDefinition(_Strict):
     default_region: str
     start_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
     right_to_left: bool = False
+    when_unresolved: WhenUnresolved = WhenUnresolved.HOLD
     data_items: Annotated[tuple[DataItem, ...], Field(min_length=1)]
     workflow: tuple[Step, ...] = ()
 

@@ -8,15 +8,26 @@ from enum import StrEnum
 import polars as pl
 
 from domain.processes import ItemType
+from domain.understanding import Remark
 
 MOST_EMAIL_BYTES = 2_000
 """SendGrid takes 10,000 bytes of substitutions a recipient; a value may stand there at five times its size, escaped."""
 MOST_SMS_CHARACTERS = 1_600
+MOST_CELL_CHARACTERS = 32_767
+"""Of a cell in Excel, which counts a character beyond the first 65,536 of Unicode twice."""
 
-GIVEN, UNDERSTOOD = pl.col("given"), pl.col("understood")
+GIVEN, UNDERSTOOD, REMARK = pl.col("given"), pl.col("understood"), pl.col("remark")
 NOT_UNDERSTOOD = GIVEN.is_not_null() & UNDERSTOOD.is_null()
+NOTHING_TO_SAY = REMARK.is_null()
+AMBIGUOUS, SPOILT = REMARK == Remark.AMBIGUOUS.value, REMARK == Remark.SPOILT.value
+PLACEHOLDER, LANDLINE = REMARK == Remark.PLACEHOLDER.value, REMARK == Remark.LANDLINE.value
+PLACEHOLDER_CELL = GIVEN.is_null() & PLACEHOLDER.fill_null(value=False)
+"""It counts as empty, so it is not given."""
+REQUIRED = pl.col("required")
 SPARE = pl.col("spare")
 """The row has another address to write to, and the process does not insist on this one."""
+LONG = pl.when(GIVEN.str.len_bytes() > MOST_CELL_CHARACTERS).then(GIVEN)
+LONG_CHARACTERS = LONG.str.len_chars() + LONG.str.count_matches(r"[\x{10000}-\x{10FFFF}]")
 
 
 class Severity(StrEnum):
@@ -40,7 +51,8 @@ class Rule:
             item rule those of `_item_facts`, for a rule of the whole row those of `_row_facts`.
         types: the item types that the rule looks at; none for a rule of the whole row.
         severity: what it means for the row.
-        names_row: column that holds the other row that the row's own problem names, in the words of `of_row`.
+        names_row: column that holds the other row, or the batch, that the row's own problem names, in the words
+            of `of_row`.
         of_row: the sentence with `{row}` in it.
     """
 
@@ -62,24 +74,52 @@ DATE, NUMBER = frozenset({ItemType.DATE}), frozenset({ItemType.NUMBER})
 BOOLEAN, CHOICE = frozenset({ItemType.BOOLEAN}), frozenset({ItemType.CHOICE})
 WARNING = Severity.WARNING
 
+SUPPRESSED = Rule(
+    "suppressed",
+    "{item} must not be written to: the person opted out, reported spam, or an earlier message bounced.",
+    pl.lit(value=False),
+    EMAIL | PHONE,
+    of_row="{item} must not be written to: {why}.",
+)
+"""Not of the file but of what is known of addresses, so `domain.suppressions` finds it, after the other rules."""
+
+NO_DAY = "{item} is not a date that can be read for sure; write it as {date}."
+TWO_DAYS = "{item} can be read as two different days, day first or month first; write it as {date}."
+NO_NUMBER = "{item} is not a number; write digits and a point, as 1234.5."
+TWO_NUMBERS = "{item} can be read as two different numbers, with thousands or with decimals; write it as 1234 or 1.234."
+NO_ADDRESS = "{item} holds a placeholder, not an address; "
+NOBODYS = "{item} looks like a placeholder, not like somebody's address; empty the cell if nobody reads it."
+SPOILT_NUMBER = "{item} was changed by a spreadsheet, so its digits are not certain; "
+FORMAT_AS_TEXT = "format the column as text and enter the number again."
+LANDLINE_NUMBER = "{item} is the number of a landline; it is tried, but an SMS may never be read there."
 BAD_EMAIL = "{item} is not an email address; "
 BAD_PHONE = "{item} is not a valid phone number; "
 OTHER_IS_USED = "correct it, or only the other address is used."
 LONG_EMAIL = f"The values of this row are longer than {MOST_EMAIL_BYTES:,} bytes, too long for an email; shorten them."
+LONG_CELL = f"{{item}} is longer than the {MOST_CELL_CHARACTERS:,} characters that a cell may hold in Excel; shorten it."
 LONG_SMS = f"The SMS to this row would be longer than {MOST_SMS_CHARACTERS:,} characters; shorten the values."
 
 RULES: tuple[Rule, ...] = (
     Rule("sample_row", "This is the example row; it is never sent.", pl.col("is_sample")),
-    Rule("required_missing", "{item} is empty; fill it in.", pl.col("required") & GIVEN.is_null(), EVERY),
+    Rule("required_missing", "{item} is empty; fill it in.", REQUIRED & GIVEN.is_null() & ~PLACEHOLDER_CELL, EVERY),
     Rule("error_cell", "{item} holds an error of the spreadsheet; correct its formula.", GIVEN.is_in(ERRORS), TEXT),
-    Rule("date_invalid", "{item} is not a date; write it as {date}.", NOT_UNDERSTOOD, DATE),
-    Rule("number_invalid", "{item} is not a number; write digits and a point, as 1234.5.", NOT_UNDERSTOOD, NUMBER),
+    Rule("cell_too_long", LONG_CELL, LONG_CHARACTERS > MOST_CELL_CHARACTERS, EVERY),
+    Rule("date_ambiguous", TWO_DAYS, NOT_UNDERSTOOD & AMBIGUOUS, DATE),
+    Rule("date_invalid", NO_DAY, NOT_UNDERSTOOD & NOTHING_TO_SAY, DATE),
+    Rule("number_ambiguous", TWO_NUMBERS, NOT_UNDERSTOOD & AMBIGUOUS, NUMBER),
+    Rule("number_invalid", NO_NUMBER, NOT_UNDERSTOOD & NOTHING_TO_SAY, NUMBER),
     Rule("boolean_invalid", "{item} is neither yes nor no; write yes or no.", NOT_UNDERSTOOD, BOOLEAN),
     Rule("choice_invalid", "{item} is none of the choices; write one of: {choices}.", NOT_UNDERSTOOD, CHOICE),
     Rule("email_invalid", BAD_EMAIL + "correct it.", NOT_UNDERSTOOD & ~SPARE, EMAIL),
     Rule("email_invalid", BAD_EMAIL + OTHER_IS_USED, NOT_UNDERSTOOD & SPARE, EMAIL, WARNING),
-    Rule("phone_invalid", BAD_PHONE + "write it as {phone}.", NOT_UNDERSTOOD & ~SPARE, PHONE),
-    Rule("phone_invalid", BAD_PHONE + OTHER_IS_USED, NOT_UNDERSTOOD & SPARE, PHONE, WARNING),
+    Rule("phone_invalid", BAD_PHONE + "write it as {phone}.", NOT_UNDERSTOOD & NOTHING_TO_SAY & ~SPARE, PHONE),
+    Rule("phone_invalid", BAD_PHONE + OTHER_IS_USED, NOT_UNDERSTOOD & NOTHING_TO_SAY & SPARE, PHONE, WARNING),
+    Rule("phone_spoilt", SPOILT_NUMBER + FORMAT_AS_TEXT, NOT_UNDERSTOOD & SPOILT & ~SPARE, PHONE),
+    Rule("phone_spoilt", SPOILT_NUMBER + OTHER_IS_USED, NOT_UNDERSTOOD & SPOILT & SPARE, PHONE, WARNING),
+    Rule("address_placeholder", NO_ADDRESS + "fill it in.", PLACEHOLDER_CELL & REQUIRED, EMAIL | PHONE),
+    Rule("address_placeholder", NO_ADDRESS + "it counts as empty.", PLACEHOLDER_CELL & ~REQUIRED, EMAIL | PHONE, WARNING),
+    Rule("address_placeholder", NOBODYS, UNDERSTOOD.is_not_null() & PLACEHOLDER, EMAIL, WARNING),
+    Rule("phone_landline", LANDLINE_NUMBER, LANDLINE & pl.col("is_texted"), PHONE, WARNING),
     Rule("no_address", "{no_address} can be used; give an address to write to.", ~pl.col("has_address")),
     Rule("text_too_long", LONG_EMAIL, pl.col("email_bytes") > MOST_EMAIL_BYTES),
     Rule("sms_too_long", LONG_SMS, pl.col("sms_characters") > MOST_SMS_CHARACTERS),
@@ -98,5 +138,13 @@ RULES: tuple[Rule, ...] = (
         WARNING,
         names_row="namesake",
         of_row="Same {item} as row {row}, with other values; both are sent.",
+    ),
+    Rule(
+        "open_link",
+        "This person already has an open link for this process, from an earlier batch.",
+        pl.col("open_in").is_not_null(),
+        severity=WARNING,
+        names_row="open_in",
+        of_row="This person already has an open link for this process, from batch {row}.",
     ),
 )

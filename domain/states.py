@@ -34,7 +34,7 @@ class Phase(StrEnum):
     SETTLING = "settling"
     """Every request was made; some are in doubt and wait for evidence."""
     FINISHED = "finished"
-    """Every recipient is accounted for."""
+    """Every recipient is accounted for: sent, failed, held back, or named as unresolved."""
     STOPPED = "stopped"
     """Rejected; what had not left by then never will."""
     FAILED = "failed"
@@ -53,7 +53,7 @@ class RequestState(StrEnum):
     REJECTED = "rejected"
     """The provider refused it for good; none of it was accepted."""
     REPLACED = "replaced"
-    """Refused as a whole; other requests carry the same people, in smaller groups."""
+    """Refused as a whole, or certainly lost; other requests carry the same people."""
     IN_DOUBT = "in_doubt"
     """Nobody knows whether it was accepted; never made again without evidence."""
     UNRESOLVED = "unresolved"
@@ -77,17 +77,20 @@ class MessageState(StrEnum):
 
 NEXT_PHASE: Mapping[Phase, frozenset[Phase]] = {
     Phase.CHECKING: frozenset({Phase.WAITING, Phase.FAILED}),
-    Phase.WAITING: frozenset({Phase.SENDING, Phase.STOPPED}),
+    # Back to the check when rows were corrected.
+    Phase.WAITING: frozenset({Phase.CHECKING, Phase.SENDING, Phase.STOPPED}),
     Phase.SENDING: frozenset({Phase.PAUSED, Phase.SETTLING, Phase.STOPPED}),
     Phase.PAUSED: frozenset({Phase.SENDING, Phase.STOPPED}),
-    Phase.SETTLING: frozenset({Phase.FINISHED}),
-    Phase.FINISHED: frozenset(),
+    # Back to sending where a doubt was settled: it was certainly not accepted, or a person wants it sent again.
+    Phase.SETTLING: frozenset({Phase.SENDING, Phase.FINISHED}),
+    Phase.FINISHED: frozenset({Phase.SENDING}),
     Phase.STOPPED: frozenset(),
     Phase.FAILED: frozenset(),
 }
 
 NEXT_REQUEST: Mapping[RequestState, frozenset[RequestState]] = {
-    RequestState.NEW: frozenset({RequestState.INTENT}),
+    # Accepted without being made: evidence came in for the one that it replaces.
+    RequestState.NEW: frozenset({RequestState.INTENT, RequestState.ACCEPTED}),
     RequestState.INTENT: frozenset(
         {
             RequestState.NEW,
@@ -97,9 +100,10 @@ NEXT_REQUEST: Mapping[RequestState, frozenset[RequestState]] = {
             RequestState.IN_DOUBT,
         }
     ),
-    # The answer may still reach the worker that was given up on.
-    RequestState.IN_DOUBT: frozenset({RequestState.ACCEPTED, RequestState.UNRESOLVED}),
-    RequestState.UNRESOLVED: frozenset({RequestState.ACCEPTED}),
+    # The answer may still reach the worker that was given up on, or evidence come in. Where it was
+    # certainly not accepted, or a person wants it sent again, another request carries the people.
+    RequestState.IN_DOUBT: frozenset({RequestState.ACCEPTED, RequestState.REPLACED, RequestState.UNRESOLVED}),
+    RequestState.UNRESOLVED: frozenset({RequestState.ACCEPTED, RequestState.REPLACED}),
     RequestState.ACCEPTED: frozenset(),
     RequestState.REJECTED: frozenset(),
     RequestState.REPLACED: frozenset(),

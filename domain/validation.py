@@ -7,7 +7,7 @@ in `domain.findings`; this module offers them all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 import polars as pl
@@ -15,24 +15,33 @@ import polars as pl
 from domain.columns import Columns, address_items, recognise
 from domain.findings import Judged, summarise, to_objects
 from domain.frames import PROBLEMS, ROW, column, item_column
+from domain.open_links import Links, open_in
 from domain.processes import LINK, PLACEHOLDER, DataItem, ItemType, ProcessDefinition
-from domain.rules import RULES, Rule, Severity
+from domain.rendering import as_read, fill, personal
+from domain.rules import MOST_SMS_CHARACTERS, RULES, Rule, Severity
 from domain.samples import sample_phone, sample_values
-from domain.understanding import understand
+from domain.understanding import Remark, understand
 
 __all__ = ["RULES", "Columns", "Judged", "Rule", "Severity", "judge", "recognise", "summarise", "to_objects"]
 
 LINK_LENGTH = 120
 EXAMPLE_DAY = date(2030, 1, 31)
 GIVEN = "given:"
+REMARK = "remark:"
 NAMESAKE = "namesake:"
+SMS_CHARACTERS = "sms_characters"
 PLACE = ("rule", "place")
 NO_ROW = pl.lit(None, pl.UInt32)
 NEVER = pl.lit(value=False)
 
 
 def judge(
-    rows: pl.DataFrame, columns: Columns, definition: ProcessDefinition, *, link_length: int = LINK_LENGTH
+    rows: pl.DataFrame,
+    columns: Columns,
+    definition: ProcessDefinition,
+    *,
+    link_length: int = LINK_LENGTH,
+    open_links: Iterable[Links] = (),
 ) -> Judged:
     """Understand every cell and name every broken rule.
 
@@ -41,27 +50,42 @@ def judge(
         columns: where each data item stands.
         definition: types, requirements, and what the start phase sends.
         link_length: characters of a personal link, for the length of an SMS.
+        open_links: who has an open link of another batch, newest batch first.
     """
     facts = _facts(_understood(rows, columns, definition), definition, link_length=link_length)
     errors = _broken(facts, definition, severity=Severity.ERROR)
     recipients = _recipients(facts, definition, refused=errors[ROW])
-    facts = facts.with_columns(*_namesakes(recipients, definition))
+    facts = facts.with_columns(*_namesakes(recipients, definition), open_in(recipients, open_links))
     warnings = _broken(facts, definition, severity=Severity.WARNING)
     problems = pl.concat([errors, warnings]).sort(ROW, *PLACE).select(list(PROBLEMS))
     return Judged(recipients=recipients, problems=problems)
 
 
 def _understood(rows: pl.DataFrame, columns: Columns, definition: ProcessDefinition) -> pl.DataFrame:
-    """`row`, and for each item `given:` (stripped, null where empty) and `item:` (null where not understood)."""
+    """`row`, and for each item `given:` (stripped, null where empty), `item:` (null where not understood), `remark:`."""
     cells = [rows[ROW]]
     for item in definition.data_items:
-        index = columns.of_item.get(item.name)
-        cell = pl.lit(None, pl.String) if index is None else pl.col(column(index)).str.strip_chars()
-        # Not `select`: of a column that the file does not have, that would give one value and not n.
-        given = rows.with_columns(pl.when(cell != "").then(cell).alias(item.name)).select(item.name)
-        understood = understand(given, item, definition=definition)
-        cells += [given[item.name].alias(GIVEN + item.name), understood.alias(item_column(item.name))]
+        given = _given(rows, columns.of_item.get(item.name))
+        meant = understand(given, item, definition=definition)
+        value, remark = meant["value"].alias(item_column(item.name)), meant["remark"].alias(REMARK + item.name)
+        cells += [_without_placeholders(given, value, remark).alias(GIVEN + item.name), value, remark]
     return pl.DataFrame(cells)
+
+
+def _given(rows: pl.DataFrame, index: int | None) -> pl.Series:
+    """A column's text without the spaces around it, null where nothing is left and where the file has no column."""
+    if index is None:
+        return pl.Series([None], dtype=pl.String).new_from_index(0, rows.height)
+    stripped = pl.DataFrame({"cell": rows[column(index)].str.strip_chars()})
+    return stripped.select(pl.when(pl.col("cell") != "").then("cell")).to_series()
+
+
+def _without_placeholders(given: pl.Series, value: pl.Series, remark: pl.Series) -> pl.Series:
+    """What stands for an address that is not there was not given."""
+    if remark.null_count() == remark.len():
+        return given
+    places = ((remark == Remark.PLACEHOLDER.value) & value.is_null()).fill_null(value=False).arg_true()
+    return given.scatter(places, None) if places.len() else given
 
 
 def _facts(cells: pl.DataFrame, definition: ProcessDefinition, *, link_length: int) -> pl.DataFrame:
@@ -71,8 +95,8 @@ def _facts(cells: pl.DataFrame, definition: ProcessDefinition, *, link_length: i
         is_sample=_is_sample(definition),
         has_address=pl.any_horizontal(NEVER, *usable),
         email_bytes=_email_bytes(definition),
-        sms_characters=_sms_characters(definition, link_length=link_length),
     )
+    known = known.with_columns(_sms_characters(known, definition, link_length=link_length))
     return known.with_columns(_twins(known, definition))
 
 
@@ -103,16 +127,37 @@ def _email_bytes(definition: ProcessDefinition) -> pl.Expr:
     return pl.when(pl.col(item_column(item.name)).is_not_null()).then(pl.sum_horizontal(sizes)).otherwise(0)
 
 
-def _sms_characters(definition: ProcessDefinition, *, link_length: int) -> pl.Expr:
-    """Characters of the rendered SMS of a row that gets one, 0 for other rows."""
+def _sms_characters(cells: pl.DataFrame, definition: ProcessDefinition, *, link_length: int) -> pl.Series:
+    """Characters of the rendered SMS of a row that gets one, 0 for other rows.
+
+    Rows that may come over the limit are rendered; of the others it is enough that they cannot.
+    """
     sms, item = definition.start.sms, definition.phone_item
     if sms is None or item is None:
-        return pl.lit(0)
+        return pl.Series(SMS_CHARACTERS, [0], pl.UInt64).new_from_index(0, cells.height)
     places = PLACEHOLDER.findall(sms.text)
     fixed = len(PLACEHOLDER.sub("", sms.text)) + places.count(LINK) * link_length
-    lengths = [_value(name).str.len_chars().cast(pl.UInt64) for name in places if name != LINK]
-    rendered = pl.sum_horizontal(pl.lit(fixed, pl.UInt64), *lengths)
-    return pl.when(pl.col(item_column(item.name)).is_not_null()).then(rendered).otherwise(0)
+    items = {each.name: each for each in definition.data_items}
+    values = [name for name in places if name != LINK]
+    fixed += sum(_longer_as_read(items[name]) for name in values)
+    lengths = [_value(name).str.len_chars().cast(pl.UInt64) for name in values]
+    most = pl.when(pl.col(item_column(item.name)).is_not_null()).then(pl.sum_horizontal(pl.lit(fixed, pl.UInt64), *lengths))
+    known = cells.select(most.fill_null(0).alias(SMS_CHARACTERS)).to_series()
+    long = (known > MOST_SMS_CHARACTERS).arg_true()
+    if long.is_empty():
+        return known
+    people = cells[long].select(_value(name).fill_null("").alias(name) for name in items).iter_rows(named=True)
+    link = "x" * link_length
+    texts = (fill(sms.text, personal({name: as_read(items[name], text) for name, text in one.items()}, link=link)) for one in people)
+    return known.scatter(long, pl.Series(list(map(len, texts)), dtype=pl.UInt64))
+
+
+def _longer_as_read(item: DataItem) -> int:
+    """By how many characters a day may be longer in the process's format than in ISO."""
+    if item.type is not ItemType.DATE or item.format is None:
+        return 0
+    written = (date(EXAMPLE_DAY.year, month, day).strftime(item.format) for month in range(1, 13) for day in range(1, 29))
+    return max(0, max(map(len, written)) - len(EXAMPLE_DAY.isoformat()))
 
 
 def _twins(facts: pl.DataFrame, definition: ProcessDefinition) -> pl.Series:
@@ -122,9 +167,9 @@ def _twins(facts: pl.DataFrame, definition: ProcessDefinition) -> pl.Series:
     """
     values = facts.select(ROW, *(_value(item.name) for item in definition.data_items))
     names = values.columns[1:]
-    alike = values.filter(pl.struct(names).hash().is_duplicated() & ~facts["is_sample"])
+    alike = values.filter(values.select(names).hash_rows().is_duplicated() & ~facts["is_sample"])
     alike = alike.select(ROW, first=pl.col(ROW).min().over(names)).filter(pl.col("first") < pl.col(ROW))
-    return values.join(alike, on=ROW, how="left", maintain_order="left")["first"].alias("twin")
+    return values.select(ROW).join(alike, on=ROW, how="left", maintain_order="left")["first"].alias("twin")
 
 
 def _namesakes(recipients: pl.DataFrame, definition: ProcessDefinition) -> Iterator[pl.Series]:
@@ -197,7 +242,9 @@ def _view(facts: pl.DataFrame, definition: ProcessDefinition, *, item: DataItem 
         "is_sample",
         given=GIVEN + item.name,
         understood=item_column(item.name),
+        remark=REMARK + item.name,
         required=pl.lit(item.required),
+        is_texted=pl.lit(definition.start.sms is not None and item == definition.phone_item),
         spare=pl.any_horizontal(NEVER, *spare),
         namesake=namesake if namesake in facts.columns else NO_ROW,
     )

@@ -6,31 +6,33 @@ spreadsheet program shows them: one a record, blank lines included, from 1.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
 from domain.errors import FileErrorCode, FileProblem
 from domain.frames import ROW, column, without_blank_rows
 from domain.titles import header_among
-from files.encodings import LINE_END, Text, as_text
+from files.encodings import LINE_END, QUOTE, Text, as_text, pieces, refuse_what_is_not_utf8
+from files.handover import mapped, written
 from files.layouts import Layout, Limits
 
 SEPARATORS = (",", ";", "\t", "|")
-SNIFFED_BYTES = 65_536
 SNIFFED_RECORDS = 50
 CELLS_AT_ONCE = 500_000
 LONGEST_CELL = 1_000_000
 """Excel stops at 32,767 characters; what is longer is a quote that was never closed."""
 BLANK_ABOVE = re.compile(rb"(?:[ ,;|\t]*(?:\r\n|\r|\n))*")
-NAMED_SEPARATOR = re.compile(rb"\"?sep=([^\w\s\"]|\t)\"?(?:\r\n|\r|\n)", re.IGNORECASE)
+NAMED_SEPARATOR = re.compile(rb"\"?sep=([!#-/:-@\[-`{-~]|\t)\"?(?:\r\n|\r|\n)", re.IGNORECASE)
 """The first line with which Excel is told the separator; it shows no row for it."""
-QUOTE = b'"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class _Beginning:
         header: its cells.
         rows: how many records stand above it.
         above: those that are not blank, with their numbers from 1.
-        start: where the header begins, in bytes.
+        start, end: where the header begins and ends, in bytes.
     """
 
     separator: str
@@ -54,13 +56,16 @@ class _Beginning:
     rows: int = 0
     above: tuple[tuple[int, tuple[str, ...]], ...] = ()
     start: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The text from its header on, and where that stands."""
+    """A text, and where in it the header stands: its bytes and its row."""
 
     text: Text
+    start: int
+    end: int
     separator: str
     header: tuple[str, ...]
     file_name: str
@@ -74,32 +79,37 @@ class _Source:
     def width(self) -> int:
         return len(self.header)
 
+    @property
+    def records(self) -> bytes:
+        """The text from its header on."""
+        return self.text.whole()[self.start :]
+
     def refusal(self, code: FileErrorCode, what: str) -> FileProblem:
         return FileProblem(code, f"{self.file_name} {what}")
 
 
 def read_delimited(
-    content: bytes, *, file_name: str, limits: Limits, titles: Sequence[str] = ()
-) -> tuple[Layout, pl.DataFrame]:
+    path: Path, *, file_name: str, limits: Limits, titles: Sequence[str] = ()
+) -> tuple[Layout, BinaryIO]:
     """Read a CSV.
 
     Args:
-        content: the bytes of the file.
+        path: where the bytes are.
         file_name: what to call it in messages.
         limits: what reading may cost.
         titles: what its columns may be called, to tell the header from what stands above it.
 
     Returns:
-        The layout, and ROWS without the blank rows.
+        The layout, and ROWS without the blank rows as `files.handover` maps them.
 
     Raises:
         FileProblem: NOT_CSV_OR_EXCEL, UNREADABLE, EMPTY or TOO_LARGE, with the row where one is to blame.
     """
-    source = _source(as_text(content, file_name=file_name), file_name=file_name, limits=limits, titles=titles)
-    records = _quick_records(source)
-    if records is None:
-        records = _quoted_records(source)
-    rows = without_blank_rows(records.with_row_index(ROW, offset=source.header_row).slice(1).cast({ROW: pl.UInt32}))
+    text = as_text(path, file_name=file_name)
+    source = _source(text, file_name=file_name, limits=limits, titles=titles)
+    file = _quick_records(source) or written(_quoted_records(source).lazy())
+    records = mapped(file)
+    rows = without_blank_rows(records)
     if rows.is_empty():
         raise source.refusal(FileErrorCode.EMPTY, "has no rows below its header. Add the recipients to it.")
     layout = Layout(
@@ -107,29 +117,34 @@ def read_delimited(
         header=source.header,
         header_row=source.header_row,
         above=source.above,
-        encoding=source.text.encoding,
+        encoding=text.encoding,
         separator=source.separator,
-        line_end=source.text.line_end,
+        line_end=text.line_end,
         quotes_all=_quotes_all(source),
         names_separator=source.names_separator,
     )
-    return layout, rows
+    return layout, file if rows is records else written(rows.lazy())
 
 
 def _source(text: Text, *, file_name: str, limits: Limits, titles: Sequence[str]) -> _Source:
     """Find the header and the separator."""
-    named = NAMED_SEPARATOR.match(text.content)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(text.beginning)
+    except UnicodeDecodeError:
+        refuse_what_is_not_utf8(text, file_name=file_name)
+    named = NAMED_SEPARATOR.match(text.beginning)
     separators = (named[1].decode(),) if named else SEPARATORS
-    body = text.content[named.end() :] if named else text.content
-    blank = BLANK_ABOVE.match(body)
-    start = blank.end() if blank else 0
-    blank_rows = len(LINE_END.findall(body, 0, start))
-    beginning = max(
-        (_beginning(body[start : start + SNIFFED_BYTES], sign, titles) for sign in separators), key=_likelihood
-    )
-    start += beginning.start
+    start = named.end() if named else 0
+    blank = BLANK_ABOVE.match(text.beginning, start)
+    blank_rows = 0
+    if blank:
+        blank_rows = len(LINE_END.findall(text.beginning, start, blank.end()))
+        start = blank.end()
+    beginning = max((_beginning(text.beginning[start:], sign, titles) for sign in separators), key=_likelihood)
     source = _Source(
-        text=Text(body[start:] if start else body, text.encoding, text.line_end),
+        text=text,
+        start=start + beginning.start,
+        end=start + beginning.end,
         separator=beginning.separator,
         header=beginning.header,
         file_name=file_name,
@@ -181,63 +196,93 @@ def _beginning(content: bytes, separator: str, titles: Sequence[str]) -> _Beginn
         header=header,
         rows=top,
         above=tuple((1 + number, tuple(records[number])) for number in filled[:place]),
-        start=sum(len(line.encode()) for line in lines[: ends[top]]),
+        start=_size(lines[: ends[top]]),
+        end=_size(lines[: ends[top + 1]]),
     )
 
 
-def _quick_records(source: _Source) -> pl.DataFrame | None:
-    """All records by the fast reader where its answer is proven; None where it is not."""
-    content = _with_line_feeds(source.text.content)
+def _size(lines: Sequence[str]) -> int:
+    return sum(len(line.encode()) for line in lines)
+
+
+def _quick_records(source: _Source) -> BinaryIO | None:
+    """The records below the header by the fast reader where its answer is proven; None where it is not."""
+    content = _with_line_feeds(source)
     if content is None:
         return None
-    quoted = QUOTE in content
-    if not quoted:
-        _refuse_too_many(content.count(b"\n") + (not content.endswith(b"\n")) - 1, source)
+    quoted = source.text.has_quotes
+    lines = pl.scan_csv(
+        content,
+        has_header=False,
+        schema=source.schema,
+        separator=source.separator,
+        quote_char='"' if quoted else None,
+        null_values="",
+        row_index_name=ROW,
+        row_index_offset=source.header_row,
+    )
     try:
-        records = pl.read_csv(
-            content,
-            has_header=False,
-            schema=source.schema,
-            separator=source.separator,
-            quote_char='"' if quoted else None,
-        )
+        file = written(lines.slice(1))
     except pl.exceptions.PolarsError:
         return None
-    if quoted:
-        return _without_empty_texts(records) if _is_exact(records, content, source) else None
-    return records if records.height == content.count(b"\n") + (not content.endswith(b"\n")) else None
+    records = mapped(file)
+    _refuse_too_many(records.height, source)
+    return file if not quoted or _is_all_quoted(records, source) or _is_well_quoted(records, source) else None
 
 
-def _with_line_feeds(content: bytes) -> bytes | None:
-    """The text with a line feed at the end of each line; None when carriage returns stand anywhere else."""
-    if b"\r" not in content:
-        return content
-    returns = content.count(b"\r")
-    if returns == content.count(b"\r\n"):
-        return content
-    return content.replace(b"\r", b"\n") if b"\n" not in content and QUOTE not in content else None
+def _with_line_feeds(source: _Source) -> Path | bytes | None:
+    """What the reader can take: with a line feed at the end of each line; None when carriage returns stand elsewhere."""
+    text = source.text
+    if text.returns == text.pairs:
+        return text.source if source.start == 0 else source.records
+    return source.records.replace(b"\r", b"\n") if text.line_feeds == 0 and not text.has_quotes else None
 
 
-def _is_exact(records: pl.DataFrame, content: bytes, source: _Source) -> bool:
-    """Whether the same text comes back when the records are written: then no other reading is possible.
+def _is_all_quoted(records: pl.DataFrame, source: _Source) -> bool:
+    """Whether every cell has quotes around it, and the reader took no others away than it should.
 
-    The reader forgives what it must not, such as text after a closing quote, and nothing cheaper tells.
+    It forgives quotes inside a cell that are not doubled by leaving them out, and short rows. As many separators
+    with a quote on either side as there must be say that all cells are quoted; then the number of bytes that are
+    gone tells how many quotes were doubled, and their number in the file whether all that were inside a cell were.
     """
-    _refuse_too_many(records.height - 1, source)
-    end = source.text.line_end.encode()
-    lines = LINE_END.split(content[:SNIFFED_BYTES], maxsplit=2)
-    all_quoted = len(lines) > 1 and _is_all_quoted(lines[1], source)
-    written = io.BytesIO()
-    records.slice(1).write_csv(
-        written,
-        include_header=False,
-        separator=source.separator,
-        line_terminator=source.text.line_end,
-        quote_style="always" if all_quoted else "necessary",
-    )
-    body = written.getvalue() if content.endswith(b"\n") else written.getvalue().removesuffix(end)
-    header = content[: len(content) - len(body)]
-    return content.endswith(body) and _cut_line(header, source) == source.header
+    text, width = source.text, source.width
+    header = text.beginning[source.start : source.end]
+    between = b'"%b"' % source.separator.encode()
+    separators = records.height * (width - 1)
+    if width == 1 or text.count(between) - text.beginning[: source.end].count(between) != separators:
+        return False
+    cells = records.select(pl.exclude(ROW).str.len_bytes().cast(pl.Int64).sum()).sum_horizontal().item()
+    ends = records.height * len(text.line_end) - len(text.line_end) * (not text.ends_line)
+    gone = text.size - source.end - cells - separators - ends
+    doubled = gone - 2 * records.height * width
+    if doubled == 0:
+        return _cut_line(header, source) == source.header
+    quotes = text.count(QUOTE) - text.beginning[: source.end].count(QUOTE)
+    return quotes == gone + doubled and _cut_line(header, source) == source.header
+
+
+def _is_well_quoted(records: pl.DataFrame, source: _Source) -> bool:
+    """Whether quotes stand only around whole cells, and doubled inside those: then there is one way to read them.
+
+    Between a quote that closes and the next that opens there is nothing, which is a doubled quote,
+    or text that begins and ends where a cell does.
+    """
+    edges = b"\r\n" + source.separator.encode()
+    inside, lines = False, 0
+    piece = b""
+    for number, piece in enumerate(pieces(source.text.source)):
+        skipped = source.start + source.text.skipped if number == 0 else 0
+        parts = piece[skipped:].split(QUOTE)
+        outside = parts[inside::2]
+        lines += sum(part.count(b"\n") for part in outside)
+        first, last = not inside, len(parts) % 2 == (0 if inside else 1)
+        inside = inside == (len(parts) % 2 == 1)
+        for place, part in enumerate(outside):
+            opens = place > 0 or not first
+            closes = place < len(outside) - 1 or not last
+            if part and ((opens and part[0] not in edges) or (closes and part[-1] not in edges)):
+                return False
+    return not inside and records.height + 1 == lines + (not piece.endswith(b"\n"))
 
 
 def _cut_line(line: bytes, source: _Source) -> tuple[str, ...] | None:
@@ -249,15 +294,9 @@ def _cut_line(line: bytes, source: _Source) -> tuple[str, ...] | None:
     return tuple(records[0]) if len(records) == 1 else None
 
 
-def _without_empty_texts(records: pl.DataFrame) -> pl.DataFrame:
-    """An empty cell is null, with quotes or without."""
-    empty = records.select((pl.all() == "").any()).row(0)
-    names = [name for name, has_empty in zip(records.columns, empty, strict=True) if has_empty]
-    return records.with_columns(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in names)
-
-
 def _quoted_records(source: _Source) -> pl.DataFrame:
-    """All records, one by one: slower, and sure of every quote, line end and surplus cell."""
+    """ROWS from all records, one by one: slower, and sure of every quote, line end and surplus cell."""
+    refuse_what_is_not_utf8(source.text, file_name=source.file_name)
     csv.field_size_limit(LONGEST_CELL)
     lines = _Lines(source)
     reader = csv.reader(lines, delimiter=source.separator, strict=True)
@@ -277,14 +316,15 @@ def _quoted_records(source: _Source) -> pl.DataFrame:
     except csv.Error as fault:
         raise source.refusal(FileErrorCode.UNREADABLE, _quote_fault(fault, row=source.header_row + count)) from fault
     _refuse_too_many(count - 1, source)
-    return pl.concat([*frames, _frame(batch, source.schema)])
+    records = pl.concat([*frames, _frame(batch, source.schema)])
+    return records.with_row_index(ROW, offset=source.header_row).slice(1)
 
 
 class _Lines:
     """The lines of a text with their ends, remembering the one that was read last."""
 
     def __init__(self, source: _Source) -> None:
-        self._lines = io.TextIOWrapper(io.BytesIO(source.text.content), encoding="utf-8", newline="")
+        self._lines = io.TextIOWrapper(io.BytesIO(source.records), encoding="utf-8", newline="")
         self.last = ""
 
     def __iter__(self) -> Iterator[str]:
@@ -336,9 +376,5 @@ def _refuse_too_many(rows: int, source: _Source) -> None:
 
 def _quotes_all(source: _Source) -> bool:
     """Whether the header and the first record have quotes around every cell."""
-    lines = LINE_END.split(source.text.content[:SNIFFED_BYTES], maxsplit=2)[:2]
-    return all(_is_all_quoted(line, source) for line in lines)
-
-
-def _is_all_quoted(line: bytes, source: _Source) -> bool:
-    return line.startswith(QUOTE) and line.count(QUOTE) >= 2 * source.width
+    lines = LINE_END.split(source.text.beginning[source.start :], maxsplit=2)[:2]
+    return all(line.startswith(QUOTE) and line.count(QUOTE) >= 2 * source.width for line in lines)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import io
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from domain.errors import FileErrorCode, FileProblem
 from files.layouts import Encoding
@@ -34,6 +37,8 @@ ESCAPE = b"\x1b"
 SHIFTED = re.compile(rb"\x1b[$(&]")
 """How ISO-2022 and its like change to other letters in the middle of what looks like ASCII."""
 END_OF_FILE = b"\x1a"
+QUOTE = b'"'
+DOUBLED_RETURN = b"\r\r\n"
 NUL = b"\x00"
 LINE_END = re.compile(rb"\r\n|\r|\n")
 SAVE_AS_UTF8 = "Save it as CSV UTF-8 (in Excel: Save As, CSV UTF-8), or as .xlsx."
@@ -41,29 +46,109 @@ SAVE_AS_UTF8 = "Save it as CSV UTF-8 (in Excel: Save As, CSV UTF-8), or as .xlsx
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A file's content as UTF-8 without a byte order mark, and what it was before."""
+    """A file's content as UTF-8, and what it was before.
 
-    content: bytes
+    Attributes:
+        source: where to read it: the file itself, with its mark, or the bytes where they had to be changed.
+        skipped: bytes of the mark at the beginning of the file.
+        beginning: its first bytes without the mark.
+        encoding: of the file.
+        line_end: the first outside quotes.
+        size: bytes of it, without the mark.
+        ends_line: whether it ends with a line end.
+        has_quotes: whether it has any quote.
+        line_feeds, returns, pairs: how often it has each, and both one after the other.
+    """
+
+    source: Path | bytes
+    skipped: int
+    beginning: bytes
     encoding: Encoding
     line_end: str
+    size: int
+    ends_line: bool
+    has_quotes: bool
+    line_feeds: int
+    returns: int
+    pairs: int
+
+    def whole(self) -> bytes:
+        """All of it in memory, without the mark."""
+        return self.source.read_bytes()[self.skipped :] if isinstance(self.source, Path) else self.source
+
+    def count(self, pattern: bytes) -> int:
+        """How often a pattern stands in it; at most its last byte may be a line feed."""
+        return sum(piece.count(pattern) for piece in pieces(self.source))
 
 
-def as_text(content: bytes, *, file_name: str) -> Text:
-    """Decode UTF-8 with or without a mark, or UTF-16 with one or where it can be nothing else.
+def pieces(source: Path | bytes) -> Iterator[bytes]:
+    """Whole lines of about a mebibyte: small enough to be looked at where they are, without the memory of a whole file."""
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
+        while piece := file.read(PIECE):
+            yield piece if piece.endswith(b"\n") else piece + file.readline()
+
+
+def as_text(path: Path, *, file_name: str) -> Text:
+    """Find UTF-8 with or without a mark, or UTF-16 with one or where it can be nothing else.
+
+    Of UTF-8 only the beginning is decoded: who reads the rest will see whether it is what it seems to be.
 
     Raises:
         FileProblem: NOT_CSV_OR_EXCEL when it is no table of text, UNREADABLE when it is in another encoding.
     """
-    mark, encoding = next(((mark, name) for mark, name in BOMS if content.startswith(mark)), (b"", _unmarked(content)))
-    body = content[len(mark) :] if mark else content
+    with path.open("rb") as file:
+        beginning = file.read(LOOKED_AT)
+        file.seek(max(0, path.stat().st_size - 1))
+        ending = file.read()
+    mark, encoding = next(((mark, name) for mark, name in BOMS if beginning.startswith(mark)), (b"", _unmarked(beginning)))
+    source: Path | bytes = path
     if encoding in UTF_16:
-        body = _from_utf16(body, encoding, file_name=file_name)
-    body = body.removesuffix(END_OF_FILE)
-    _refuse_what_is_no_table(body, file_name=file_name)
-    _refuse_what_is_not_utf8(body, file_name=file_name)
-    if b"\r" in body and b"\r\r\n" in body and body.count(b"\r\r\n") == body.count(b"\n"):
-        body = body.replace(b"\r\r\n", b"\r\n")
-    return Text(body, encoding, _line_end(body))
+        source = _from_utf16(path.read_bytes()[len(mark) :], encoding, file_name=file_name).removesuffix(END_OF_FILE)
+    elif ending == END_OF_FILE:
+        source = path.read_bytes()[len(mark) :].removesuffix(END_OF_FILE)
+    text = _looked_at(source, skipped=len(mark) if source is path else 0, encoding=encoding, file_name=file_name)
+    if text.returns > text.line_feeds == text.pairs and text.count(DOUBLED_RETURN) == text.line_feeds:
+        source = text.whole().replace(DOUBLED_RETURN, b"\r\n")
+        return _looked_at(source, skipped=0, encoding=encoding, file_name=file_name)
+    return text
+
+
+def _looked_at(source: Path | bytes, *, skipped: int, encoding: Encoding, file_name: str) -> Text:
+    """One pass over all bytes."""
+    size, line_feeds, returns, pairs = -skipped, 0, 0, 0
+    has_quotes = ends_line = False
+    beginning: bytes | None = None
+    for piece in pieces(source):
+        if beginning is None:
+            beginning = piece[skipped : skipped + LOOKED_AT]
+            _refuse_what_is_no_table(beginning, file_name=file_name)
+        if NUL in piece:
+            raise _no_table(file_name)
+        if ESCAPE in piece and SHIFTED.search(piece):
+            raise FileProblem(
+                FileErrorCode.UNREADABLE, f"{file_name} is in an encoding other than UTF-8. {SAVE_AS_UTF8}"
+            )
+        size += len(piece)
+        ends_line = piece.endswith((b"\n", b"\r"))
+        line_feeds += piece.count(b"\n")
+        if b"\r" in piece:
+            returns += piece.count(b"\r")
+            pairs += piece.count(b"\r\n")
+        has_quotes = has_quotes or QUOTE in piece
+    beginning = beginning or b""
+    return Text(
+        source=source,
+        skipped=skipped,
+        beginning=beginning,
+        encoding=encoding,
+        line_end=_line_end(beginning),
+        size=size,
+        ends_line=ends_line,
+        has_quotes=has_quotes,
+        line_feeds=line_feeds,
+        returns=returns,
+        pairs=pairs,
+    )
 
 
 def _unmarked(content: bytes) -> Encoding:
@@ -99,42 +184,40 @@ def _from_utf16(body: bytes, encoding: str, *, file_name: str) -> bytes:
         ) from fault
 
 
-def _refuse_what_is_no_table(body: bytes, *, file_name: str) -> None:
-    if MARKUP.match(body):
+def _refuse_what_is_no_table(beginning: bytes, *, file_name: str) -> None:
+    if MARKUP.match(beginning):
         raise FileProblem(
             FileErrorCode.NOT_CSV_OR_EXCEL,
             f"{file_name} is a web page or XML, whatever its name says. Open it in Excel and save it as .xlsx.",
         )
-    if NUL in body or NOT_TEXT.search(body, 0, LOOKED_AT) or NOT_A_TABLE.match(body):
-        raise FileProblem(
-            FileErrorCode.NOT_CSV_OR_EXCEL,
-            f"{file_name} is neither a CSV file nor an Excel workbook. Save the list as .xlsx or as CSV UTF-8.",
-        )
-    if ESCAPE in body and SHIFTED.search(body):
-        raise FileProblem(FileErrorCode.UNREADABLE, f"{file_name} is in an encoding other than UTF-8. {SAVE_AS_UTF8}")
+    if NOT_TEXT.search(beginning) or NOT_A_TABLE.match(beginning):
+        raise _no_table(file_name)
 
 
-def _refuse_what_is_not_utf8(body: bytes, *, file_name: str) -> None:
-    """Decode piece by piece, cut at line feeds: a whole text with one emoji takes four times its bytes."""
-    if body.isascii():
-        return
-    start = 0
-    while start < len(body):
-        end = body.find(b"\n", start + PIECE) + 1 or len(body)
+def _no_table(file_name: str) -> FileProblem:
+    return FileProblem(
+        FileErrorCode.NOT_CSV_OR_EXCEL,
+        f"{file_name} is neither a CSV file nor an Excel workbook. Save the list as .xlsx or as CSV UTF-8.",
+    )
+
+
+def refuse_what_is_not_utf8(text: Text, *, file_name: str) -> None:
+    """Decode piece by piece: a whole text with one emoji takes four times its bytes."""
+    before = 0
+    for piece in pieces(text.source):
         try:
-            body[start:end].decode()
+            piece.decode()
         except UnicodeDecodeError as fault:
-            row = _line_number(body, start + fault.start)
+            row = 1 + before + _line_ends(piece[: fault.start])
             raise FileProblem(
                 FileErrorCode.UNREADABLE,
                 f"{file_name} is not in UTF-8: row {row} has a letter that cannot be read. {SAVE_AS_UTF8}",
             ) from fault
-        start = end
+        before += _line_ends(piece)
 
 
-def _line_number(body: bytes, position: int) -> int:
-    before = body[:position]
-    return 1 + max(before.count(b"\n"), before.count(b"\r"))
+def _line_ends(piece: bytes) -> int:
+    return max(piece.count(b"\n"), piece.count(b"\r"))
 
 
 def _line_end(body: bytes) -> str:

@@ -1,7 +1,10 @@
-"""The process in which one hostile file is parsed: `python -m files.parse`, started by `files.reading` only.
+"""The process in which hostile files are parsed: `python -P -m files.parse`, started by `files.reading` only.
 
-Takes the order as JSON on standard input, limits itself, and leaves `layout.json` and `rows.arrow`, or
-`problem.json`, in the folder it was given. When it dies, its parent says what that means.
+It loads the readers once and never uses them itself: each file gets a copy of this process (a fork) with limits
+of its own, which may abort, panic or hang. For each file it is sent a byte with two descriptors: a socket on which
+the order comes as one line of JSON, and a file for what the readers say. The copy answers with its layout and a
+descriptor of the rows, or with a problem; then this process adds how the copy ended. Everything ends when the
+other side closes its sockets, and nothing is ever on disk.
 """
 
 from __future__ import annotations
@@ -9,53 +12,131 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
+import select
+import signal
+import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
-LAYOUT, ROWS, PROBLEM = "layout.json", "rows.arrow", "problem.json"
+import fastexcel  # noqa: F401 - so that no copy has to load it
+
+from domain.errors import FileProblem
+from files.delimited import read_delimited
+from files.handover import written
+from files.layouts import Limits
+from files.workbooks import is_workbook, read_workbook
+
+SPARE_SECONDS = 5
 
 
 def main() -> None:
-    """Parse one file within the limits of the order; without a parent nobody else removes the folder."""
-    order = json.load(sys.stdin)
-    _limit(memory_bytes=order["limits"]["memory_bytes"], seconds=order["limits"]["seconds"])
+    """Serve the process at the other end of standard input until it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=0)
+    ended, wake = socket.socketpair()
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    copies: dict[int, socket.socket] = {}
+    events = select.poll()
+    for end in (control, ended):
+        events.register(end, select.POLLIN)
+    while True:
+        for end, _ in events.poll():
+            if end == ended.fileno():
+                ended.recv(1024)
+                _tell_ends(copies, events)
+            elif end != control.fileno():
+                _stop(end, copies, events)
+            elif not _take_order(control, copies, events):
+                for pid in copies:
+                    os.kill(pid, signal.SIGKILL)
+                return
+
+
+def _take_order(control: socket.socket, copies: dict[int, socket.socket], events: select.poll) -> bool:
+    """Make a copy of this process for one order; False when the other side is gone."""
+    message, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+    if not message:
+        return False
+    reply, talk = socket.socket(fileno=descriptors[0]), descriptors[1]
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for other in (control, *copies.values()):
+            other.close()
+        _serve(reply, talk)
+    os.close(talk)
+    copies[pid] = reply
+    events.register(reply, 0)  # of which a hang-up is always told
+    return True
+
+
+def _tell_ends(copies: dict[int, socket.socket], events: select.poll) -> None:
+    """Each copy that has ended: how, to whoever waits for it."""
+    with suppress(ChildProcessError):  # when none is left
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            if pid in copies:
+                with copies.pop(pid) as reply, suppress(OSError):
+                    events.unregister(reply)
+                    reply.sendall(b"\n%d" % os.waitstatus_to_exitcode(status))
+
+
+def _stop(end: int, copies: dict[int, socket.socket], events: select.poll) -> None:
+    """Nobody waits for this answer any more."""
+    events.unregister(end)
+    for pid in [pid for pid, reply in copies.items() if reply.fileno() == end]:
+        os.kill(pid, signal.SIGKILL)
+        copies.pop(pid).close()
+
+
+def _serve(reply: socket.socket, talk: int) -> Never:
+    """What a copy does: one order, and then nothing of what a process usually does at its end."""
+    silence = os.open(os.devnull, os.O_RDWR)
+    for old, new in ((silence, 0), (silence, 1), (talk, 2)):
+        os.dup2(old, new)
     try:
-        _parse(order)
-    finally:
-        if os.getppid() != order["parent"]:
-            shutil.rmtree(order["folder"], ignore_errors=True)
+        reply.sendall(b" ")
+        with reply.makefile("rb") as lines:
+            order = json.loads(lines.readline())
+        _limit(memory_bytes=order["limits"]["memory_bytes"], seconds=order["limits"]["seconds"])
+        _parse(order, reply)
+    except BaseException as fault:  # noqa: BLE001 - the readers panic with what is no Exception
+        sys.excepthook(type(fault), fault, fault.__traceback__)
+        os._exit(1)
+    os._exit(0)
 
 
 def _limit(*, memory_bytes: int, seconds: int) -> None:
-    """Before the readers are imported, so that nothing they start escapes."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    signal.alarm(seconds + SPARE_SECONDS)  # should the process that waits, and the one that started this, both be gone
 
 
-def _parse(order: dict[str, Any]) -> None:
-    from domain.errors import FileProblem  # noqa: PLC0415 - after the limits are set
-    from files.delimited import read_delimited  # noqa: PLC0415
-    from files.layouts import Limits  # noqa: PLC0415
-    from files.workbooks import is_workbook, read_workbook  # noqa: PLC0415
-
-    path, folder, file_name = Path(order["path"]), Path(order["folder"]), order["file_name"]
+def _parse(order: dict[str, Any], reply: socket.socket) -> None:
+    path, file_name = Path(order["path"]), order["file_name"]
     limits, titles = Limits(**order["limits"]), tuple(order["titles"])
     try:
         with path.open("rb") as file:
             beginning = file.read(8)
         if is_workbook(beginning):
-            layout, rows = read_workbook(path, file_name=file_name, limits=limits, titles=titles)
+            layout, cells = read_workbook(path, file_name=file_name, limits=limits, titles=titles)
+            rows = written(cells.lazy())
         else:
-            layout, rows = read_delimited(path.read_bytes(), file_name=file_name, limits=limits, titles=titles)
+            layout, rows = read_delimited(path, file_name=file_name, limits=limits, titles=titles)
     except FileProblem as problem:
-        (folder / PROBLEM).write_text(json.dumps({"code": problem.code, "message": str(problem)}), "utf-8")
+        reply.sendall(json.dumps({"code": problem.code, "message": str(problem)}).encode())
         return
-    rows.write_ipc(folder / ROWS)
-    (folder / LAYOUT).write_text(layout.to_json(), "utf-8")
+    socket.send_fds(reply, [b" "], [rows.fileno()])
+    reply.sendall(layout.to_json().encode())
 
 
 if __name__ == "__main__":

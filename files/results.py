@@ -1,4 +1,8 @@
-"""The operator's own file again: same rows, same order, same format, with the status columns at its end."""
+"""The operator's own file again: same rows, same order, same format, with our columns at its end.
+
+Nothing is put before a text that begins like a formula: the operator would upload that with it again. A
+workbook says that it is text. A CSV cannot; what we add to one never begins so.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from pathlib import Path
 
 import polars as pl
 
-from domain.frames import ROW, STATUSES
+from domain.frames import PROBLEM, ROW, STATUSES
 from files.layouts import Layout
-from files.result_workbooks import write_workbook
+from files.result_workbooks import DETAIL, Facts, write_workbook
 
 PIECE = 2**20
 STATUS_COLUMNS = tuple(name for name in STATUSES if name != ROW)
@@ -42,13 +46,34 @@ def write_result(
     """
     table = _with_blank_rows(rows.join(statuses, on=ROW, how="left", maintain_order="left"), layout)
     header = (*layout.header, *STATUS_COLUMNS)
+    facts = None if summary is None else summary.facts
+    _write(table, header, layout=layout, path=path, facts=facts, noted=DETAIL)
+
+
+def write_bad_rows(rows: pl.DataFrame, sentences: pl.DataFrame, *, layout: Layout, path: Path) -> None:
+    """Write the rows that must be corrected, to be corrected there and uploaded again; whole or not at all.
+
+    The file is read like the upload: the same columns, then `Problem`, which begins with the row's number there.
+
+    Args:
+        rows: ROWS as they were read.
+        sentences: BAD_ROWS; the rows without a line are left out.
+        layout: how the uploaded file was laid out.
+        path: where to write; a file that is there is replaced.
+    """
+    table = rows.join(sentences, on=ROW, how="inner", maintain_order="left")
+    _write(table, (*layout.header, PROBLEM), layout=layout, path=path, facts=None, noted=PROBLEM)
+
+
+def _write(
+    table: pl.DataFrame, header: tuple[str, ...], *, layout: Layout, path: Path, facts: Facts | None, noted: str
+) -> None:
     part = path.with_name(path.name + ".part")
     try:
         if layout.format == "csv":
             _write_csv(table, header, layout=layout, path=part)
         else:
-            facts = None if summary is None else summary.facts
-            write_workbook(table, header, layout=layout, path=part, facts=facts)
+            write_workbook(table, header, layout=layout, path=part, facts=facts, noted=noted)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +20,10 @@ import polars as pl
 from domain.errors import FileErrorCode, FileProblem
 from domain.frames import ROW, column, without_blank_rows
 from domain.titles import header_among
-from files.binary_sheets import read_binary_book, read_old_book, told_binary_cells, told_old_cells
+from files.binary_sheets import OldBook, PasswordNeeded, old_cells, read_binary_book, read_old_book, told_binary_cells
 from files.layouts import Layout, Limits, MadeFor
+from files.open_document import CONTENT as OPEN_DOCUMENT
+from files.open_document import read_open_document
 from files.sheet_parts import Book, Cell, OddPart, read_book, told_cells, without_extensions
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -30,7 +33,8 @@ ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
 OLD_WORKBOOK = re.compile(re.escape("book".encode("utf-16-le")), re.IGNORECASE)
 PASSWORD_WORDS = re.compile("password|encrypt|codepage", re.IGNORECASE)
 PART = re.compile(r"(?:^|[/\\])workbook\.(?:xml|bin)$", re.IGNORECASE)
-ODS_MANIFEST = "META-INF/manifest.xml"
+ODS_MANIFEST, ODS_TYPE = "META-INF/manifest.xml", "mimetype"
+OPEN_SPREADSHEET = b"application/vnd.oasis.opendocument.spreadsheet"
 MOST_PARTS = 10_000
 PROPERTIES = "docProps/custom.xml"
 MOST_PROPERTY_BYTES = 100_000
@@ -40,9 +44,9 @@ MIDNIGHT = r"^(\d{4}-\d{2}-\d{2}) 00:00:00$"
 NO_DAY = r"^1899-12-31 (\d{2}:\d{2}:\d{2})(?:\.\d+)?$"
 """A time alone, which the library gives with the day before the first."""
 LOOKED_AT_ROWS = 50
-BINARY_WORKBOOK = "xl/workbook.bin"
 TOO_MUCH = "limit exceeded"
 UNKNOWN_ERROR = "Unsupported cell error value"
+BAD_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 SAVE_AGAIN = "Open it in Excel, save it as a new .xlsx file and upload that."
 
 
@@ -75,7 +79,7 @@ def read_workbook(
         made_for = _look_into_zip(path, file_name=file_name, limits=limits)
     try:
         sheet = _best_sheet(path, titles)
-    except (fastexcel.FastExcelError, OddPart) as fault:
+    except (fastexcel.FastExcelError, OddPart, *BAD_ZIP) as fault:
         raise _unreadable(fault, file_name=file_name) from fault
     if sheet is None:
         raise FileProblem(
@@ -114,7 +118,7 @@ def _not_a_workbook(file_name: str) -> FileProblem:
 
 
 def _unreadable(fault: Exception, *, file_name: str) -> FileProblem:
-    if PASSWORD_WORDS.search(str(fault)):
+    if isinstance(fault, PasswordNeeded) or PASSWORD_WORDS.search(str(fault)):
         return _encrypted(file_name)
     if TOO_MUCH in str(fault):
         return FileProblem(
@@ -137,7 +141,7 @@ def _look_into_zip(path: Path, *, file_name: str, limits: Limits) -> MadeFor | N
             parts = archive.infolist()
             _refuse_parts(archive, parts, file_name=file_name, limits=limits)
             return _marker(archive)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as fault:
+    except BAD_ZIP as fault:
         raise _unreadable(fault, file_name=file_name) from fault
 
 
@@ -156,15 +160,18 @@ def _refuse_parts(archive: zipfile.ZipFile, parts: list[zipfile.ZipInfo], *, fil
 
 
 def _is_open_document(archive: zipfile.ZipFile, names: set[str], *, file_name: str) -> bool:
-    if "mimetype" not in names or "content.xml" not in names:
+    """By what it says that it is; some programs say so in the manifest only."""
+    if not {OPEN_DOCUMENT, ODS_MANIFEST} <= names and not {OPEN_DOCUMENT, ODS_TYPE} <= names:
         return False
-    with archive.open("mimetype") as part:
-        is_spreadsheet = part.read(100).startswith(b"application/vnd.oasis.opendocument.spreadsheet")
-    if is_spreadsheet and ODS_MANIFEST in names:
-        with archive.open(ODS_MANIFEST) as part:
-            if b"encryption-data" in part.read(MOST_PROPERTY_BYTES):
-                raise _encrypted(file_name)
-    return is_spreadsheet
+    said = b""
+    for name in sorted({ODS_TYPE, ODS_MANIFEST} & names):
+        with archive.open(name) as part:
+            said += part.read(MOST_PROPERTY_BYTES)
+    if OPEN_SPREADSHEET not in said:
+        return False
+    if b"encryption-data" in said:
+        raise _encrypted(file_name)
+    return True
 
 
 def _marker(archive: zipfile.ZipFile) -> MadeFor | None:
@@ -214,47 +221,65 @@ class _Sheet:
     others: tuple[str, ...] = ()
 
 
+_Cells = tuple[pl.DataFrame, int]
+"""The cells of a sheet from its first row on, and how many blank columns stand to their left."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Workbook:
-    """An open workbook, and what its own parts say that the library does not.
+    """An open workbook: its sheets that are not known to be hidden, and how to get the cells of one."""
 
-    Attributes:
-        reader: the library's.
-        hidden: names of sheets that are known to be hidden before they are read.
-        told: the cells of the sheet with a place and a name that are to be corrected.
-        is_old: whether it is an .xls, whose letters may come in half.
-    """
-
-    reader: fastexcel.ExcelReader
-    hidden: frozenset[str]
-    told: Callable[[int, str], Iterable[Cell]]
-    is_old: bool = False
+    names: tuple[str, ...]
+    cells: Callable[[str], _Cells | None]
 
 
 def _opened(path: Path) -> _Workbook:
     if _is_ole(path):
-        reader, old = fastexcel.read_excel(path), read_old_book(path.read_bytes())
-        return _Workbook(reader, frozenset(), lambda place, _: told_old_cells(old, place), is_old=True)
+        return _old_workbook(read_old_book(path.read_bytes()))
     with zipfile.ZipFile(path) as archive:
+        if OPEN_DOCUMENT in archive.namelist():
+            sheets = {sheet.name: sheet.cells for sheet in read_open_document(archive) if sheet.is_visible}
+            return _Workbook(tuple(sheets), lambda name: _with_told(pl.DataFrame(), 0, told=sheets[name]))
         book = read_book(archive)
-        if book is None:
-            return _Workbook(fastexcel.read_excel(path), frozenset(), _binary_teller(path, archive))
-        source = without_extensions(archive) if book.is_misread else path
-    hidden = frozenset(sheet.name for sheet in book.sheets if not sheet.is_visible)
-    return _Workbook(fastexcel.read_excel(source), hidden, lambda _, name: _told(path, name, book))
+        return _binary_workbook(path, archive) if book is None else _xml_workbook(path, archive, book)
 
 
-def _binary_teller(path: Path, archive: zipfile.ZipFile) -> Callable[[int, str], Iterable[Cell]]:
-    """For an .xlsb; an .ods has its errors as text."""
-    if BINARY_WORKBOOK not in archive.namelist():
-        return lambda _place, _name: ()
-    book = read_binary_book(archive)
+def _old_workbook(book: OldBook) -> _Workbook:
+    sheets = {sheet.name: sheet for sheet in book.sheets if sheet.is_visible}
+    return _Workbook(
+        tuple(sheets), lambda name: _with_told(pl.DataFrame(), 0, told=list(old_cells(book, sheets[name])))
+    )
 
-    def told(place: int, _name: str) -> Iterator[Cell]:
+
+def _binary_workbook(path: Path, archive: zipfile.ZipFile) -> _Workbook:
+    reader, book = fastexcel.read_excel(path), read_binary_book(archive)
+    names = tuple(reader.sheet_names)
+
+    def cells(name: str) -> _Cells | None:
         with zipfile.ZipFile(path) as again:
-            yield from told_binary_cells(again, book, place)
+            return _read(reader, name, lambda _: told_binary_cells(again, book, names.index(name)))
 
-    return told
+    return _Workbook(names, cells)
+
+
+def _xml_workbook(path: Path, archive: zipfile.ZipFile, book: Book) -> _Workbook:
+    reader = fastexcel.read_excel(without_extensions(archive) if book.is_misread else path)
+    hidden = {sheet.name for sheet in book.sheets if not sheet.is_visible}
+    names = tuple(name for name in reader.sheet_names if name not in hidden)
+    return _Workbook(names, lambda name: _read(reader, name, lambda _: _told(path, name, book)))
+
+
+def _read(reader: fastexcel.ExcelReader, name: str, told: Callable[[pl.DataFrame], Iterable[Cell]]) -> _Cells | None:
+    """The cells that the library reads, with the told ones; None if the sheet is hidden.
+
+    `skip_rows=0` keeps the blank rows above the header, so that positions are the sheet's own.
+    """
+    sheet = reader.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
+    if sheet.visible != "visible":
+        return None
+    cells, first = sheet.to_polars(), sheet.selected_columns[0].absolute_index if sheet.width else 0
+    del sheet
+    return _with_told(cells, first, told=list(told(cells)))
 
 
 def _told(path: Path, name: str, book: Book) -> Iterator[Cell]:
@@ -274,11 +299,9 @@ def _best_sheet(path: Path, titles: Sequence[str]) -> _Sheet | None:
     fault: fastexcel.FastExcelError | OddPart | None = None
     names: list[str] = []
     workbook = _opened(path)
-    for place, name in enumerate(workbook.reader.sheet_names):
-        if name in workbook.hidden:
-            continue
+    for name in workbook.names:
         try:
-            sheet = _sheet(workbook, place, name, titles=titles)
+            sheet = _sheet(workbook, name, titles=titles)
         except (fastexcel.FastExcelError, OddPart) as found:
             names.append(name)
             fault = found
@@ -291,19 +314,12 @@ def _best_sheet(path: Path, titles: Sequence[str]) -> _Sheet | None:
     return best and replace(best, others=tuple(name for name in names if name != best.name))
 
 
-def _sheet(workbook: _Workbook, place: int, name: str, *, titles: Sequence[str]) -> _Sheet | None:
-    """A sheet if it is visible and holds anything.
-
-    `skip_rows=0` keeps the blank rows above the header, so that positions are the sheet's own.
-    """
-    sheet = workbook.reader.load_sheet(name, header_row=None, skip_rows=0, dtypes="string")
-    if sheet.visible != "visible":
+def _sheet(workbook: _Workbook, name: str, *, titles: Sequence[str]) -> _Sheet | None:
+    """A sheet if it is visible and holds anything."""
+    found = workbook.cells(name)
+    if found is None:
         return None
-    cells, first = sheet.to_polars(), sheet.selected_columns[0].absolute_index if sheet.width else 0
-    del sheet
-    cells, first = _with_told(cells, first, told=list(workbook.told(place, name)))
-    if workbook.is_old and cells.select(pl.any_horizontal(pl.all().str.contains("\0", literal=True)).any()).item():
-        raise OddPart
+    cells, first = found
     cells.columns = [column(index) for index in range(cells.width)]
     rows = without_blank_rows(cells.with_row_index(ROW, offset=1).cast({ROW: pl.UInt32}))
     if rows.width == 1 or rows.is_empty():

@@ -6,6 +6,7 @@ Prefect: each may be run again as it stands, and only the ledger knows what may 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 from uuid import UUID
 
@@ -47,12 +48,16 @@ def send_batch(batch_id: int) -> State[None] | None:
         return None
     chunks = split_into_chunks(batch_id)
     progress = shown.start_progress(here(), batch_id)
-    sending = [
-        send_chunk.with_options(task_run_name=f"chunk {chunk}").submit(batch_id, chunk, progress) for chunk in chunks
-    ]
-    wait(sending)
-    for chunk_run in sending:
-        chunk_run.result()
+    while chunks:
+        sending = [
+            send_chunk.with_options(task_run_name=f"chunk {chunk}").submit(batch_id, chunk, progress)
+            for chunk in chunks
+        ]
+        wait(sending)
+        for chunk_run in sending:
+            chunk_run.result()
+        # A doubt that was settled meanwhile may have left people to write to.
+        chunks = split.left(here(), batch_id)
     announce(batch_id, reconcile_batch(batch_id))
     write_result(batch_id)
     return None
@@ -77,16 +82,19 @@ def await_approval(batch_id: int) -> bool:
 
     The process ends while it waits; after the decision the flow starts again from its top.
     """
-    refusal, asked = None, 0
+    refusal = None
+    asked: Counter[int] = Counter()
     while (decided := approval.is_decided(here(), batch_id)) is None:
-        asked += 1
+        revision = approval.revision_to_decide(here(), batch_id)
+        asked[revision] += 1
         form = suspend_flow_run(
             wait_for_input=approval.Approval.with_initial_data(
                 description=approval.invitation(here(), batch_id, refusal=refusal)
             ),
-            key="approval" if asked == 1 else f"approval-{asked}",
+            # An answer about rows that were corrected since belongs to another key, and is asked for again.
+            key=f"approval-{revision}-{asked[revision]}",
         )
-        refusal = approval.decide(here(), batch_id, form)
+        refusal = approval.decide(here(), batch_id, form, revision=revision)
     announce(batch_id, "decided")
     return decided
 

@@ -88,7 +88,16 @@ def in_phases(session: Session, phases: Collection[Phase]) -> list[Batch]:
     return list(session.exec(select(Batch).where(col(Batch.phase).in_(list(phases))).order_by(col(Batch.id))).all())
 
 
-def advance(session: Session, batch_id: int, to: Phase, *, now: datetime, **changes: Any) -> bool:  # noqa: ANN401  columns of any type
+def advance(
+    session: Session,
+    batch_id: int,
+    to: Phase,
+    *,
+    now: datetime,
+    only_from: Collection[Phase] | None = None,
+    seen_revision: int | None = None,
+    **changes: Any,  # noqa: ANN401  columns of any type
+) -> bool:
     """Move a batch to `to` if the table of phases allows it from where it stands; one statement, safe to race.
 
     Args:
@@ -96,18 +105,19 @@ def advance(session: Session, batch_id: int, to: Phase, *, now: datetime, **chan
         batch_id: the batch.
         to: the phase to enter.
         now: the time to record.
+        only_from: the phases to come from, where not every allowed one is meant.
+        seen_revision: the revision that this is about; a batch that was corrected since is left alone.
         changes: columns to write in the same statement.
 
     Returns:
         True for the one caller that moved it, False for everyone else.
     """
-    moved = changed_rows(
-        session,
-        update(Batch)
-        .where(col(Batch.id) == batch_id, col(Batch.phase).in_(before_phase(to)))
-        .values(phase=to.value, phase_at=now, **changes),
+    statement = update(Batch).where(
+        col(Batch.id) == batch_id, col(Batch.phase).in_(before_phase(to) & set(only_from or Phase))
     )
-    return moved == 1
+    if seen_revision is not None:
+        statement = statement.where(col(Batch.revision) == seen_revision)
+    return changed_rows(session, statement.values(phase=to.value, phase_at=now, **changes)) == 1
 
 
 def note(session: Session, batch_id: int, **changes: Any) -> None:  # noqa: ANN401  columns of any type
@@ -116,13 +126,36 @@ def note(session: Session, batch_id: int, **changes: Any) -> None:  # noqa: ANN4
     session.expire_all()
 
 
-def approve(session: Session, batch_id: int, act: Act, *, link_print: str) -> None:
+def note_result(session: Session, batch_id: int, key: str, *, phase: Phase) -> None:
+    """Write down where the result file is, unless the batch has left the phase that it speaks of."""
+    session.execute(
+        update(Batch).where(col(Batch.id) == batch_id, col(Batch.phase) == phase.value).values(result_key=key)
+    )
+    session.expire_all()
+
+
+def without_result(session: Session, phases: Collection[Phase]) -> list[int]:
+    """Batches in one of `phases` that have no result file of that phase."""
+    query = select(Batch.id).where(col(Batch.phase).in_(list(phases)), col(Batch.result_key).is_(None))
+    return sorted(found for found in session.exec(query) if found is not None)
+
+
+def approve(session: Session, batch_id: int, act: Act, *, link_print: str, seen_revision: int | None = None) -> None:
     """Decide that a checked batch may be sent; doing it again changes nothing.
 
+    Args:
+        session: a writing transaction.
+        batch_id: the batch.
+        act: who approves it.
+        link_print: what the batch remembers of how its links are made.
+        seen_revision: the revision that they were shown; the present one if None.
+
     Raises:
-        NotAllowed: it was rejected, is still being checked, could not be used, or has nobody to write to.
+        NotAllowed: it was rejected, is still being checked, could not be used, has nobody to write to, is
+            archived, or is not what they were shown.
     """
     batch = by_id(session, batch_id)
+    _require_seen(batch, seen_revision)
     if batch.status == Status.APPROVED:
         return
     if batch.status == Status.ADMIN_REJECTION:
@@ -141,17 +174,26 @@ def approve(session: Session, batch_id: int, act: Act, *, link_print: str) -> No
         )
     if batch.valid == 0:
         raise NotAllowed(f"Batch {batch_id} has no row that can be sent. Correct the file and create the batch again.")
+    if batch.archived_at is not None:
+        raise NotAllowed(f"Batch {batch_id} is archived, so it is not sent. Create the batch again to send it.")
     _decide(session, batch, Status.APPROVED, values={"link_print": link_print}, phases={Phase.WAITING})
     _record(session, batch, act, name="approve")
 
 
-def reject(session: Session, batch_id: int, act: Act) -> None:
+def reject(session: Session, batch_id: int, act: Act, *, seen_revision: int | None = None) -> None:
     """Stop what has not left yet, before or during the send; doing it again changes nothing.
 
+    Args:
+        session: a writing transaction.
+        batch_id: the batch.
+        act: who rejects it.
+        seen_revision: the revision that they were shown; the present one if None.
+
     Raises:
-        NotAllowed: nothing is left to stop.
+        NotAllowed: nothing is left to stop, or it is not what they were shown.
     """
     batch = by_id(session, batch_id)
+    _require_seen(batch, seen_revision)
     if batch.status == Status.ADMIN_REJECTION:
         return
     if batch.phase == Phase.CHECKING:
@@ -170,6 +212,11 @@ def reject(session: Session, batch_id: int, act: Act) -> None:
     _record(session, batch, act, name="reject")
 
 
+def _require_seen(batch: Batch, revision: int | None) -> None:
+    if revision not in (None, batch.revision):
+        raise NotAllowed(f"Batch {batch.id} was corrected after you were shown it. Look at its check and decide again.")
+
+
 def _decide(
     session: Session, batch: Batch, status: Status, *, values: dict[str, Any], phases: Collection[Phase]
 ) -> None:
@@ -177,6 +224,7 @@ def _decide(
         session,
         update(Batch)
         .where(col(Batch.id) == batch.id, col(Batch.status) == batch.status, col(Batch.phase).in_(phases))
+        .where(col(Batch.revision) == batch.revision)
         .values(status=status.value, **values),
     )
     if decided != 1:
@@ -186,7 +234,7 @@ def _decide(
 
 
 def archive(session: Session, batch_id: int, act: Act) -> None:
-    """Hide a batch from the list; doing it again changes nothing.
+    """Hide a batch from the list; one that waits for a decision is rejected. Doing it again changes nothing.
 
     Raises:
         NotAllowed: it is being checked or sent.
@@ -194,6 +242,8 @@ def archive(session: Session, batch_id: int, act: Act) -> None:
     batch = by_id(session, batch_id)
     if batch.archived_at is not None:
         return
+    if batch.phase == Phase.WAITING and batch.status == Status.PENDING_APPROVAL:
+        reject(session, batch_id, act)
     hidden = changed_rows(
         session,
         update(Batch)
@@ -206,6 +256,21 @@ def archive(session: Session, batch_id: int, act: Act) -> None:
         doing = Phase.SENDING if phase == Phase.WAITING else phase
         raise NotAllowed(f"Batch {batch_id} is {doing}; archive it when it is done, or reject it first.")
     _record(session, batch, act, name="archive")
+
+
+def pause(session: Session, batch_id: int, act: Act) -> None:
+    """Halt a batch in mid-send: no request leaves from here on until it is resumed; doing it again changes nothing.
+
+    Raises:
+        NotAllowed: it is not being sent.
+    """
+    batch = by_id(session, batch_id)
+    if batch.phase == Phase.PAUSED:
+        return
+    if not advance(session, batch_id, Phase.PAUSED, now=act.now, reason="Paused by a person."):
+        phase = by_id(session, batch_id).phase
+        raise NotAllowed(f"Batch {batch_id} is {phase}, not sending; there is nothing to pause.")
+    _record(session, batch, act, name="pause")
 
 
 def resume(session: Session, batch_id: int, act: Act) -> None:
@@ -228,12 +293,94 @@ def resume(session: Session, batch_id: int, act: Act) -> None:
     _record(session, batch, act, name="resume")
 
 
+def require_correctable(batch: Batch) -> None:
+    """Make sure that rows of a batch may still be replaced.
+
+    Raises:
+        NotAllowed: it does not wait for approval.
+    """
+    again = "Create a batch of the corrected rows instead."
+    if batch.archived_at is not None:
+        raise NotAllowed(f"Batch {batch.id} is archived, so it cannot be corrected. {again}")
+    match Phase(batch.phase):
+        case Phase.WAITING:
+            return
+        case Phase.CHECKING:
+            raise NotAllowed(
+                f"Batch {batch.id} is still being checked. Wait for it: bulk-sender batch wait {batch.id} --until waiting"
+            )
+        case Phase.FAILED:
+            raise NotAllowed(f"Batch {batch.id} has no rows to correct: {batch.reason}")
+        case Phase.STOPPED:
+            raise NotAllowed(f"Batch {batch.id} was rejected, so it cannot be corrected. {again}")
+        case phase:
+            raise NotAllowed(
+                f"Batch {batch.id} is {phase}; rows can be corrected only while a batch waits for approval. {again}"
+            )
+
+
+def correct(session: Session, batch_id: int, act: Act, *, seen_revision: int, rows_key: str, file_sha256: str) -> None:
+    """Put other rows in place of those of a batch that waits, and let it be checked and decided again.
+
+    An approval that has not begun to send is void.
+
+    Args:
+        session: a writing transaction.
+        batch_id: the batch.
+        act: who corrects it.
+        seen_revision: the revision that the new rows were made of.
+        rows_key: where the new rows are kept.
+        file_sha256: of the file of corrected rows.
+
+    Raises:
+        NotAllowed: it does not wait, or somebody else corrected it since.
+    """
+    require_correctable(by_id(session, batch_id))
+    corrected = advance(
+        session,
+        batch_id,
+        Phase.CHECKING,
+        now=act.now,
+        seen_revision=seen_revision,
+        status=Status.PENDING_APPROVAL.value,
+        revision=seen_revision + 1,
+        rows_key=rows_key,
+        link_print=None,
+        # Of the check that is void:
+        recipients_key=None,
+        problems_key=None,
+        content_sha256=None,
+        problems=None,
+        valid=0,
+        invalid=0,
+        warnings=0,
+    )
+    if not corrected:
+        raise NotAllowed(
+            f"Batch {batch_id} changed in this moment. Get its problems again: bulk-sender batch problems {batch_id} --output FILE"
+        )
+    _record(session, by_id(session, batch_id), act, name="correct", file_sha256=file_sha256)
+
+
+def same_content(
+    session: Session, process_key: str, content_sha256: str, *, apart_from: int | None = None
+) -> list[Batch]:
+    """Other batches of any version of a process that hold the same list, newest first."""
+    query = (
+        select(Batch)
+        .join(ProcessVersion)
+        .where(Batch.content_sha256 == content_sha256, ProcessVersion.key == process_key, Batch.phase != Phase.FAILED)
+        .order_by(col(Batch.id).desc())
+    )
+    return [batch for batch in session.exec(query) if batch.id != apart_from]
+
+
 def decisions(session: Session, batch_id: int) -> list[Decision]:
     """What people decided about a batch, in order."""
     return list(session.exec(select(Decision).where(Decision.batch_id == batch_id).order_by(col(Decision.id))).all())
 
 
-def _record(session: Session, batch: Batch, act: Act, *, name: str) -> None:
+def _record(session: Session, batch: Batch, act: Act, *, name: str, file_sha256: str | None = None) -> None:
     session.add(
         Decision(
             batch_id=id_of(batch),
@@ -242,8 +389,9 @@ def _record(session: Session, batch: Batch, act: Act, *, name: str) -> None:
             comment=act.comment,
             via=act.via,
             at=act.now,
-            file_sha256=batch.file_sha256,
+            file_sha256=file_sha256 or batch.file_sha256,
             process_version_id=batch.process_version_id,
+            revision=batch.revision,
         )
     )
     session.flush()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import cast
 
 import polars as pl
 from sqlalchemy import CursorResult, Delete, Update
 from sqlmodel import Session
+
+ROWS_AT_ONCE = 50_000
 
 
 def insert(session: Session, table: str, frame: pl.DataFrame) -> None:
@@ -15,20 +18,21 @@ def insert(session: Session, table: str, frame: pl.DataFrame) -> None:
     PostgreSQL takes them by COPY, SQLite by one prepared statement. Values reach the
     database as the frame has them: times must be as the database keeps them.
     """
-    if frame.is_empty():
-        return
     columns = ", ".join(f'"{name}"' for name in frame.columns)
     connection = session.connection()
-    if connection.dialect.name == "sqlite":
-        places = ", ".join("?" * frame.width)
-        connection.exec_driver_sql(f'INSERT INTO "{table}" ({columns}) VALUES ({places})', frame.rows())  # noqa: S608  our own table's names
-        return
     driver = connection.connection.driver_connection
     if driver is None:
-        message = "the connection was closed while rows were being copied"
+        message = "the connection was closed while rows were being written"
         raise RuntimeError(message)
-    with driver.cursor() as cursor, cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN') as copy:
-        copy.write(frame.write_csv(separator="\t", include_header=False, null_value="\\N", quote_style="never"))
+    pieces = frame.iter_slices(ROWS_AT_ONCE)
+    if connection.dialect.name == "sqlite":
+        places = ", ".join("?" * frame.width)
+        rows = chain.from_iterable(piece.iter_rows() for piece in pieces)
+        driver.executemany(f'INSERT INTO "{table}" ({columns}) VALUES ({places})', rows)  # noqa: S608  our own table's names
+        return
+    with driver.cursor() as cursor, cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN (FORMAT csv)') as copy:
+        for piece in pieces:
+            copy.write(piece.write_csv(include_header=False))
 
 
 def changed_rows(session: Session, statement: Update | Delete) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from datetime import datetime
 
 import polars as pl
@@ -18,7 +19,7 @@ from sqlmodel import Session, col, func, select
 from domain.states import MESSAGE_OF_REQUEST, MessageState, Phase, RequestState, Status, before_request
 from models import batches
 from models.bulk import changed_rows, insert
-from models.tables import Batch, Message, Recipient, Request, UtcDateTime
+from models.tables import OPEN, Batch, Message, Recipient, Request, UtcDateTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ def write_plan(session: Session, batch_id: int, messages: pl.DataFrame, *, now: 
     """
     if batches.by_id(session, batch_id).status != Status.APPROVED:
         return False
-    if not batches.advance(session, batch_id, Phase.SENDING, now=now) or has_plan(session, batch_id):
+    begun = batches.advance(session, batch_id, Phase.SENDING, now=now, only_from={Phase.WAITING})
+    if not begun or has_plan(session, batch_id):
         return False
     requests = messages.group_by("request", maintain_order=True).agg(
         pl.col("chunk").first(), pl.col("channel").first(), pl.len().cast(pl.Int64).alias("size")
@@ -271,6 +273,10 @@ def _stands_in(to: RequestState) -> ColumnElement[bool]:
     return or_(*(col(Request.state) == state for state in sorted(before_request(to))))
 
 
+_HELD = {RequestState.INTENT, RequestState.IN_DOUBT, RequestState.UNRESOLVED}
+"""Where a late acceptance still reaches its request; any other answer comes too late once it is in doubt."""
+
+
 def _record_one(session: Session, batch_id: int, answer: Answer, token_of: Mapping[int, str], now: datetime) -> bool:
     free = {"claim": None, "lease_until": None} if answer.state is RequestState.NEW else {}
     statement = (
@@ -280,6 +286,7 @@ def _record_one(session: Session, batch_id: int, answer: Answer, token_of: Mappi
             col(Request.number) == answer.number,
             col(Request.claim) == token_of[answer.number],
             _stands_in(answer.state),
+            col(Request.state).in_(_HELD if answer.state is RequestState.ACCEPTED else {RequestState.INTENT}),
         )
         .values(
             state=answer.state.value,
@@ -356,6 +363,19 @@ def replace(
     """
     if not _record_one(session, batch_id, answer, {number: token}, now):
         return False
+    _carry_on(session, batch_id, number, groups)
+    for position, why in refused.items():
+        session.execute(
+            update(Message)
+            .where(col(Message.batch_id) == batch_id, col(Message.request) == number, col(Message.position) == position)
+            .values(state=MessageState.FAILED.value, detail=why)
+        )
+    session.expire_all()
+    return True
+
+
+def _carry_on(session: Session, batch_id: int, number: int, groups: Sequence[Sequence[int]]) -> None:
+    """Let new requests, one a group of positions, carry the members of request `number`."""
     parent = session.get_one(Request, (batch_id, number))
     first = session.execute(
         update(Batch)
@@ -382,14 +402,6 @@ def replace(
                 for new, old in enumerate(positions)
             ],
         )
-    for position, why in refused.items():
-        session.execute(
-            update(Message)
-            .where(col(Message.batch_id) == batch_id, col(Message.request) == number, col(Message.position) == position)
-            .values(state=MessageState.FAILED.value, detail=why)
-        )
-    session.expire_all()
-    return True
 
 
 _MOVE = text(
@@ -420,6 +432,104 @@ def doubt_expired(session: Session, batch_id: int, *, now: datetime) -> int:
         for number in token_of
     ]
     return len(record(session, batch_id, answers, token_of=token_of, now=now))
+
+
+def settle(session: Session, batch_id: int, answers: Sequence[Answer], *, now: datetime) -> set[int]:
+    """Record what evidence, or a person, says of requests that nobody holds any more.
+
+    An acceptance also reaches a request that replaces the one it speaks of and has not left yet.
+
+    Args:
+        session: a writing transaction.
+        batch_id: the batch.
+        answers: one a request; `ACCEPTED` or `UNRESOLVED`.
+        now: the time to record.
+
+    Returns:
+        The requests that were changed; none the second time.
+    """
+    session.execute(select(Batch.id).where(Batch.id == batch_id).with_for_update())
+    settled = set()
+    for answer in sorted(answers, key=lambda answer: answer.number):
+        for number in _heirs(session, batch_id, answer):
+            own = replace_fields(answer, number=number)
+            if _settle_one(session, batch_id, own, now):
+                _record_members(session, batch_id, [own], state=MESSAGE_OF_REQUEST[own.state], now=now)
+                settled.add(number)
+                if own.state is RequestState.ACCEPTED:
+                    _count_sent(session, batch_id, [number], now=now)
+    return settled
+
+
+def _heirs(session: Session, batch_id: int, answer: Answer) -> list[int]:
+    """The request an answer speaks of, or the ones that were made to replace it."""
+    if answer.state is not RequestState.ACCEPTED:
+        return [answer.number]
+    children = select(Request.number).where(Request.batch_id == batch_id, Request.parent == answer.number)
+    return [answer.number, *session.exec(children)]
+
+
+def _settle_one(session: Session, batch_id: int, answer: Answer, now: datetime) -> bool:
+    statement = (
+        update(Request)
+        .where(
+            col(Request.batch_id) == batch_id,
+            col(Request.number) == answer.number,
+            col(Request.state).in_(before_request(answer.state) - {RequestState.INTENT}),
+        )
+        .values(
+            state=answer.state.value,
+            answered_at=now,
+            provider_id=answer.provider_id,
+            code=answer.code,
+            detail=answer.detail,
+        )
+    )
+    return changed_rows(session, statement) == 1
+
+
+def send_again(session: Session, batch_id: int, number: int, *, why: str, now: datetime) -> bool:
+    """Let a new request carry the people of one whose doubt is over: it certainly was not accepted, or a person wants it.
+
+    The batch goes back to sending if it was past it; one that was rejected or halted stays so.
+
+    Returns:
+        False, with nothing changed, if the request is neither in doubt nor unresolved.
+    """
+    session.execute(select(Batch.id).where(Batch.id == batch_id).with_for_update())
+    statement = (
+        update(Request)
+        .where(
+            col(Request.batch_id) == batch_id,
+            col(Request.number) == number,
+            col(Request.state).in_([RequestState.IN_DOUBT, RequestState.UNRESOLVED]),
+        )
+        .values(state=RequestState.REPLACED.value, answered_at=now, detail=why)
+    )
+    if changed_rows(session, statement) != 1:
+        return False
+    size = session.get_one(Request, (batch_id, number)).size
+    _carry_on(session, batch_id, number, [range(size)])
+    batches.advance(session, batch_id, Phase.SENDING, now=now, only_from={Phase.SETTLING, Phase.FINISHED})
+    return True
+
+
+def doubtful(session: Session, state: RequestState, batch_id: int | None = None) -> list[Request]:
+    """Requests in doubt, or unresolved ones, of one batch or of all; oldest doubt first."""
+    query = select(Request).where(text(OPEN), Request.state == state)
+    if batch_id is not None:
+        query = query.where(Request.batch_id == batch_id)
+    return list(
+        session.exec(query.order_by(col(Request.answered_at), col(Request.batch_id), col(Request.number))).all()
+    )
+
+
+def abandoned(session: Session, *, now: datetime) -> list[int]:
+    """Batches with an intent whose lease ran out, whatever phase they stand in."""
+    query = select(Request.batch_id).where(
+        text(OPEN), Request.state == RequestState.INTENT, col(Request.lease_until) < now
+    )
+    return sorted(set(session.exec(query)))
 
 
 def by_state(session: Session, batch_id: int) -> dict[RequestState, int]:

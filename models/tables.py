@@ -1,8 +1,11 @@
 """The tables. Times are UTC; rows are numbered as the operator's spreadsheet numbers them.
 
-    process_version 1 ── n batch 1 ─┬ n recipient 1 ── n message
-                                    ├ n request   1 ── n message
+    process_version 1 ── n batch 1 ─┬ n recipient 1 ─┬ n message
+                                    │                └ n receipt
+                                    ├ n request   1 ─┬ n message
+                                    │                └ n lookup
                                     └ n decision
+    suppression                     stands alone: an address is not written to, whatever the batch
 
 A batch's requests and messages are keyed by small numbers inside the batch, in the
 order of sending, so that a million of them are written and read in sequence.
@@ -98,6 +101,10 @@ class Batch(SQLModel, table=True):
 
     file_name: str
     file_sha256: str
+    content_sha256: str | None = Field(default=None, index=True)
+    """Of the judged values, whatever file they came in."""
+    revision: int = 0
+    """How often rows were corrected."""
     file_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
     upload_key: str
     """Where the original bytes are kept."""
@@ -122,6 +129,8 @@ class Batch(SQLModel, table=True):
     """Recipients with at least one link accepted by a provider."""
     request_count: int = 0
     """Requests numbered so far; the next one's number."""
+    duplicates: int = 0
+    """Recipients of whom a provider reported two messages for one of ours."""
 
 
 class Recipient(SQLModel, table=True):
@@ -141,12 +150,17 @@ class Recipient(SQLModel, table=True):
     """When the first of its links was accepted."""
 
 
+OPEN = "state IN ('intent', 'in_doubt', 'unresolved')"
+"""Of requests of which it is not known what became of them; a query must say it in these words to be quick."""
+
+
 class Request(SQLModel, table=True):
     """One HTTP call to a provider, frozen in its members and its content."""
 
     __tablename__ = "request"
     __table_args__ = (
         Index("ix_request_chunk", "batch_id", "chunk", "state"),
+        Index("ix_request_open", "batch_id", "state", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
         Index(
             "ix_request_claim",
             "claim",
@@ -209,6 +223,90 @@ class Message(SQLModel, table=True):
     state: str = MessageState.PENDING.value
     sent_at: datetime | None = _time()
     detail: str | None = None
+    delivery: str | None = None
+    """What the provider reported of it so far."""
+    delivery_at: datetime | None = _time()
+    delivery_detail: str | None = None
+    """Why, in plain words."""
+
+
+class Receipt(SQLModel, table=True):
+    """What a provider said of one message after it had taken it; only ever added to.
+
+    The key holds the provider's own id of the saying, so that a repeated one is written once,
+    and keeps all that is known of one message together.
+    """
+
+    __tablename__ = "receipt"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    batch_id: int = Field(foreign_key="batch.id", primary_key=True)
+    row: int = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    event_id: str = Field(primary_key=True)
+    request: int
+    """The request that the provider names, which may have been replaced since."""
+    kind: str
+    provider_id: str
+    """SendGrid's X-Message-Id or Twilio's sid, of the message that it speaks of."""
+    code: str | None = None
+    """SMTP's enhanced status, the reason of a drop, or Twilio's ErrorCode."""
+    at: datetime = _time(nullable=False)
+    """When it happened, by the provider's clock."""
+    received_at: datetime = _time(nullable=False)
+
+
+class Lookup(SQLModel, table=True):
+    """One question to a provider whether it has a request; only ever added to."""
+
+    __tablename__ = "lookup"
+    __table_args__ = (
+        ForeignKeyConstraint(["batch_id", "request"], ["request.batch_id", "request.number"]),
+        Index("ix_lookup_request", "batch_id", "request"),
+        # The newest request that a provider showed us: what was sent before it would be seen too.
+        Index("ix_lookup_seen", "source", "asked_at", sqlite_where=text("found"), postgresql_where=text("found")),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    batch_id: int
+    request: int
+    source: str
+    """Which list of the provider was read."""
+    at: datetime = _time(nullable=False)
+    found: bool | None = None
+    """None where the provider did not answer the question."""
+    provider_id: str | None = None
+    detail: str | None = None
+    asked_at: datetime | None = _time()
+    """When the request itself was made."""
+
+
+class Suppression(SQLModel, table=True):
+    """One reason not to write to an address, and where we know it from.
+
+    It holds if `at` is not before `ended_at`. Both only ever move forward, so that receipts may
+    come in any order.
+    """
+
+    __tablename__ = "suppression"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    channel: str = Field(primary_key=True)
+    address: str = Field(primary_key=True)
+    """Normalised as recipients' addresses are, in lower case."""
+    kind: str = Field(primary_key=True)
+    """bounced, reported as spam, opted out, or entered by a person."""
+    at: datetime | None = _time()
+    """When it was last brought about; None while only its end is known."""
+    batch_id: int | None = Field(default=None, foreign_key="batch.id")
+    row: int | None = None
+    """The recipient whose message brought it about."""
+    by: str | None = None
+    """Who entered it."""
+    ended_at: datetime | None = _time()
+    """When it last ended: the person opted in again, or somebody took it off the list."""
+    ended_by: str | None = None
+    """Who took it off the list."""
 
 
 class Decision(SQLModel, table=True):
@@ -219,7 +317,7 @@ class Decision(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     batch_id: int = Field(foreign_key="batch.id", index=True)
     act: str
-    """approve, reject, archive, resume."""
+    """approve, reject, archive, correct, pause, resume, settle."""
     by: str
     comment: str = ""
     via: str
@@ -228,4 +326,6 @@ class Decision(SQLModel, table=True):
     file_sha256: str
     """What was decided about: the file …"""
     process_version_id: int = Field(foreign_key="process_version.id")
-    """… and the process version as they were."""
+    """… the process version …"""
+    revision: int = 0
+    """… and the corrections as they were."""

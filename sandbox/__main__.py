@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sandbox.server import bind, open_store, serve
+from sandbox.hooks import is_url
+from sandbox.records import Provider
+from sandbox.server import Start, bind, open_store, serve
+from sandbox.settings import SettingRefused, Settings, settings_from_json
 from sandbox.state import Credentials
 
 
@@ -24,13 +27,41 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--auth-token", default=default.auth_token, help="Twilio token (default: %(default)s)")
     parser.add_argument("--public-url", help="address that people and clients reach it by, if it is another")
     parser.add_argument("--seed", type=int, help="which requests a fault of a fraction meets (default: 1)")
+    parser.add_argument("--time-scale", type=_time_scale, help="provider's seconds in a real second (default: 1)")
+    parser.add_argument(
+        "--sendgrid-webhook-url", type=_url, help="where SendGrid's events are posted (default: nowhere)"
+    )
+    parser.add_argument(
+        "--twilio-status-url", type=_url, help="status callback of messages that name none (default: nowhere)"
+    )
     return parser
+
+
+def _time_scale(text: str) -> float:
+    scale = float(text)
+    try:
+        return settings_from_json({"time_scale": scale}, Settings()).time_scale
+    except SettingRefused as refused:
+        raise argparse.ArgumentTypeError(str(refused)) from refused
+
+
+def _url(text: str) -> str:
+    if not is_url(text):
+        msg = f"{text!r} is no address such as http://127.0.0.1:8000/webhooks"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until stopped; the exit code."""
     given = arguments().parse_args(argv)
     credentials = Credentials(given.api_key, given.account_sid, given.auth_token)
+    urls: dict[Provider, str | None] = {"sendgrid": given.sendgrid_webhook_url, "twilio": given.twilio_status_url}
+    start = Start(
+        seed=given.seed,
+        time_scale=given.time_scale,
+        urls={provider: url for provider, url in urls.items() if url is not None},
+    )
     try:
         listener = bind(given.host, given.port)
     except (OSError, OverflowError) as error:
@@ -45,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"cannot write to the folder {given.home} ({error}). Name one that can be written with --home."
             )
         with closing(store):
-            asyncio.run(serve(listener, store, credentials=credentials, public_url=given.public_url, seed=given.seed))
+            asyncio.run(serve(listener, store, credentials=credentials, public_url=given.public_url, start=start))
     return 0
 
 

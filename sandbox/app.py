@@ -7,11 +7,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from sandbox.account_api import AccountApi
+from sandbox.activity_api import ActivityApi
+from sandbox.batches_api import BatchesApi
 from sandbox.control import Control, json_answer
+from sandbox.logs_api import LogsApi
 from sandbox.pages import Pages
 from sandbox.sendgrid import Refusal, errors
 from sandbox.sendgrid_api import SendGridApi
 from sandbox.state import Sandbox
+from sandbox.suppression_api import SuppressionApi
 from sandbox.twilio import refuse
 from sandbox.twilio_api import TwilioApi
 from sandbox.wire import whole
@@ -22,6 +27,11 @@ def create_app(sandbox: Sandbox) -> Starlette:
     pages = Pages(sandbox)
     routes = [
         *SendGridApi(sandbox).routes(),
+        *BatchesApi(sandbox).routes(),
+        *ActivityApi(sandbox).routes(),
+        *LogsApi(sandbox).routes(),
+        *SuppressionApi(sandbox).routes(),
+        *AccountApi(sandbox).routes(),
         *TwilioApi(sandbox).routes(),
         *Control(sandbox).routes(),
         *pages.routes(),

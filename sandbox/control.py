@@ -1,8 +1,10 @@
 """The sandbox's own JSON: health, what was received, counts, faults, suppressions, settings."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 
 import orjson
 from starlette.concurrency import run_in_threadpool
@@ -10,11 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox import faults
+from sandbox import duplicates, fates, faults, hooks
+from sandbox.fates import FateRefused, Fates
 from sandbox.faults import FaultRefused, Plan
+from sandbox.hooks import HookRefused, Hooks
 from sandbox.performance import read_body
-from sandbox.records import PROVIDERS, JsonObject, Message, Provider, Search
-from sandbox.state import Sandbox, SettingRefused, settings_from_json
+from sandbox.records import PROVIDERS, JsonObject, Message, Provider, Search, Suppression
+from sandbox.settings import SettingRefused, Settings, settings_from_json
+from sandbox.state import Sandbox
 
 MAX_CONTROL_BYTES = 16 * 1024 * 1024
 MAX_LIMIT = 1000
@@ -57,11 +62,21 @@ class Control:
             ("faults", "GET"): self.faults,
             ("faults", "PUT"): self.set_faults,
             ("faults", "DELETE"): self.clear_faults,
+            ("duplicates", "GET"): self.duplicates,
             ("suppressions", "GET"): self.suppressions,
             ("suppressions", "PUT"): self.set_suppressions,
             ("suppressions", "DELETE"): self.clear_suppressions,
             ("settings", "GET"): self.settings,
             ("settings", "PUT"): self.set_settings,
+            ("settings", "DELETE"): self.clear_settings,
+            ("fates", "GET"): self.fates,
+            ("fates", "PUT"): self.set_fates,
+            ("fates", "DELETE"): self.clear_fates,
+            ("webhooks", "GET"): self.webhooks,
+            ("webhooks", "PUT"): self.set_webhooks,
+            ("webhooks", "DELETE"): self.clear_webhooks,
+            ("batches", "GET"): self.batches,
+            ("batches", "DELETE"): self.clear_batches,
         }
         return [Route(f"/sandbox/{name}", endpoint, methods=[method]) for (name, method), endpoint in endpoints.items()]
 
@@ -82,17 +97,27 @@ class Control:
             limit=min(number(query.get("limit", ""), 100), MAX_LIMIT),
             offset=number(query.get("offset", ""), 0),
         )
+        self._sandbox.catch_up()
         found = await run_in_threadpool(self._sandbox.store.search, search)
         return json_answer({"messages": [message_json(message) for message in found]})
 
     async def clear(self, _request: Request) -> Response:
-        """Empty the outbox and the counts."""
-        self._sandbox.store.clear()
+        """Empty the outbox, the counts, and what is still to be posted."""
+        self._sandbox.clear()
         return Response(status_code=204)
 
     async def counts(self, _request: Request) -> Response:
         """Requests and messages of each provider since the outbox was last emptied."""
+        self._sandbox.catch_up()
         return json_answer(self._sandbox.store.counts())
+
+    async def duplicates(self, request: Request) -> Response:
+        """Who was sent more than one message for one link, or in one batch."""
+        query = request.query_params
+        self._sandbox.catch_up()
+        examples = min(number(query.get("limit", ""), 10), MAX_LIMIT)
+        find = partial(duplicates.find, self._sandbox.store, within=query.get("batch", ""), examples=examples)
+        return json_answer(await run_in_threadpool(find))
 
     async def faults(self, _request: Request) -> Response:
         """The switches as they stand; a `next` counts down."""
@@ -101,7 +126,7 @@ class Control:
     async def set_faults(self, request: Request) -> Response:
         """Replace all switches; the draw starts anew."""
         try:
-            plan = faults.from_json(await _json(request), seed=self._sandbox.plan.seed)
+            plan = faults.from_json(await _json(request), seed=self._sandbox.plan.seed, now=time.time())
         except (FaultRefused, NotUnderstood) as problem:
             return json_answer({"error": str(problem)}, 400)
         self._sandbox.set_plan(plan)
@@ -118,7 +143,7 @@ class Control:
         return json_answer(
             {
                 provider: [
-                    {"address": address, "reason": reason} for address, reason in sorted(lists[provider].items())
+                    {"address": address, "reason": one.reason} for address, one in sorted(lists[provider].items())
                 ]
                 for provider in PROVIDERS
             },
@@ -127,7 +152,7 @@ class Control:
     async def set_suppressions(self, request: Request) -> Response:
         """Replace both lists; an entry is an address, or an object with address and reason."""
         try:
-            lists = _suppressions(await _json(request))
+            lists = _suppressions(await _json(request), now=time.time())
         except NotUnderstood as problem:
             return json_answer({"error": str(problem)}, 400)
         self._sandbox.set_suppressions(lists)
@@ -139,7 +164,7 @@ class Control:
         return Response(status_code=204)
 
     async def settings(self, _request: Request) -> Response:
-        """Verified senders, and how long an SMS is queued."""
+        """What an operator may tune."""
         return json_answer(asdict(self._sandbox.settings))
 
     async def set_settings(self, request: Request) -> Response:
@@ -150,6 +175,61 @@ class Control:
             return json_answer({"error": str(problem)}, 400)
         self._sandbox.set_settings(settings)
         return await self.settings(request)
+
+    async def clear_settings(self, _request: Request) -> Response:
+        """All settings as they are in a new sandbox."""
+        self._sandbox.set_settings(Settings())
+        return Response(status_code=204)
+
+    async def fates(self, _request: Request) -> Response:
+        """What becomes of messages: by address, and by chance."""
+        return json_answer(fates.to_json(self._sandbox.fates))
+
+    async def set_fates(self, request: Request) -> Response:
+        """Replace all fates; messages that were accepted before keep theirs."""
+        try:
+            given = fates.from_json(await _json(request))
+        except (FateRefused, NotUnderstood) as problem:
+            return json_answer({"error": str(problem)}, 400)
+        self._sandbox.set_fates(given)
+        return await self.fates(request)
+
+    async def clear_fates(self, _request: Request) -> Response:
+        """Only the rules by address are left."""
+        self._sandbox.set_fates(Fates())
+        return Response(status_code=204)
+
+    async def webhooks(self, _request: Request) -> Response:
+        """Where events go, the key that signs them, and what became of them."""
+        queue = self._sandbox.queue
+        counts = {one: {**queue.numbers[one], "waiting": queue.waiting(one)} for one in PROVIDERS}
+        public_key = self._sandbox.signing_key().public_key()
+        return json_answer({**hooks.to_json(self._sandbox.hooks), "public_key": public_key, "counts": counts})
+
+    async def set_webhooks(self, request: Request) -> Response:
+        """Change what is given of the webhooks; only requests that are accepted from now on have events posted."""
+        try:
+            given = hooks.from_json(await _json(request), self._sandbox.hooks)
+        except (HookRefused, NotUnderstood) as problem:
+            return json_answer({"error": str(problem)}, 400)
+        self._sandbox.set_hooks(given)
+        return await self.webhooks(request)
+
+    async def clear_webhooks(self, _request: Request) -> Response:
+        """Post nothing any more, and forget what is still to be posted."""
+        self._sandbox.set_hooks(Hooks())
+        self._sandbox.queue.clear()
+        return Response(status_code=204)
+
+    async def batches(self, _request: Request) -> Response:
+        """SendGrid's batches that are canceled or paused."""
+        return json_answer({"held": [asdict(one) for one in self._sandbox.batches.held()]})
+
+    async def clear_batches(self, _request: Request) -> Response:
+        """Forget all batch ids; what waits of them is sent at its time."""
+        self._sandbox.batches.clear()
+        self._sandbox.schedule.expect(0.0)
+        return Response(status_code=204)
 
 
 def number(text: str, default: int) -> int:
@@ -167,26 +247,26 @@ async def _json(request: Request) -> object:
     return value
 
 
-def _suppressions(value: object) -> dict[Provider, dict[str, str]]:
+def _suppressions(value: object, *, now: float) -> dict[Provider, dict[str, Suppression]]:
     if not isinstance(value, dict) or set(value) - set(PROVIDERS):
         msg = 'suppressions are an object: {"sendgrid": [...], "twilio": [...]}'
         raise NotUnderstood(msg)
-    return {provider: dict(_entries(value.get(provider, []), provider)) for provider in PROVIDERS}
+    return {provider: dict(_entries(value.get(provider, []), provider, now)) for provider in PROVIDERS}
 
 
-def _entries(value: object, provider: Provider) -> list[tuple[str, str]]:
+def _entries(value: object, provider: Provider, now: float) -> list[tuple[str, Suppression]]:
     if not isinstance(value, list):
         msg = f"the suppressions of {provider} are a list"
         raise NotUnderstood(msg)
-    return [_entry(item, provider) for item in value]
+    return [_entry(item, provider, now) for item in value]
 
 
-def _entry(item: object, provider: Provider) -> tuple[str, str]:
+def _entry(item: object, provider: Provider, now: float) -> tuple[str, Suppression]:
     if isinstance(item, str):
-        return item, DEFAULT_REASONS[provider]
+        return item, Suppression(DEFAULT_REASONS[provider], now)
     if isinstance(item, dict):
         address, reason = item.get("address"), item.get("reason", DEFAULT_REASONS[provider])
         if isinstance(address, str) and isinstance(reason, str):
-            return address, reason
+            return address, Suppression(reason, now)
     msg = 'a suppression is an address, or {"address": ..., "reason": ...}'
     raise NotUnderstood(msg)

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from sandbox.records import PROVIDERS, Provider
 
@@ -18,10 +18,12 @@ Kind = Literal[
     "reset_after",
     "half_answer",
     "slow",
+    "slow_accept",
+    "outage",
     "bad_credentials",
     "credits",
 ]
-Part = Literal["send", "read", "all"]
+Part = Literal["send", "read", "hold", "all"]
 
 SENTENCES: dict[Kind, str] = {
     "429": "Too many requests: not processed, safe to repeat",
@@ -34,13 +36,16 @@ SENTENCES: dict[Kind, str] = {
     "reset_after": "Connection reset, although the request was accepted",
     "half_answer": "Accepted, but the answer is cut in the middle",
     "slow": "Accepted, the answer comes late",
+    "slow_accept": "Accepted only after some seconds, when the client may have given up",
+    "outage": "The provider is down: no call of any kind is processed",
     "bad_credentials": "Every call is refused, the check of credentials too",
     "credits": "Only so many messages are left to send",
 }
-BEFORE: frozenset[str] = frozenset({"429", "401", "5xx_before", "hang_before", "reset_before"})
+BEFORE: frozenset[str] = frozenset({"429", "401", "5xx_before", "hang_before", "reset_before", "outage"})
 AFTER: frozenset[str] = frozenset({"5xx_after", "hang_after", "reset_after", "half_answer"})
 STANDING: frozenset[str] = frozenset({"bad_credentials", "credits"})
 _STATUSES = (500, 502, 503)
+_OUTAGE_STATUS = 503
 
 
 class FaultRefused(ValueError):
@@ -49,7 +54,10 @@ class FaultRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One switch. Without `fraction` and `next` it meets every request."""
+    """One switch. Without `fraction` and `next` it meets every request.
+
+    `starts_in` and `lasts` are real seconds and make a window that begins at the real moment `set_at` + `starts_in`.
+    """
 
     kind: Kind
     fraction: float | None = None
@@ -61,14 +69,28 @@ class Fault:
     headers: bool = True
     retry_after: int = 1
     left: int = 0
+    starts_in: float = 0.0
+    lasts: float | None = None
+    set_at: float = 0.0
+
+    def is_on(self, now: float) -> bool:
+        """Whether the window is open."""
+        since = now - self.set_at - self.starts_in
+        return since >= 0 and (self.lasts is None or since < self.lasts)
+
+    def has_window(self) -> bool:
+        """Whether it depends on the clock."""
+        return bool(self.starts_in) or self.lasts is not None
 
     def how_often(self) -> str:
         """A few words for people."""
         if self.kind == "credits":
             return f"{self.left} left"
+        window = f", for {self.lasts:g} s" if self.lasts is not None else ""
+        window += f", from {self.starts_in:g} s after it was set" if self.starts_in else ""
         if self.next is not None:
-            return f"the next {self.next}"
-        return f"{100 * (1 if self.fraction is None else self.fraction):g} % of requests"
+            return f"the next {self.next}{window}"
+        return f"{100 * (1 if self.fraction is None else self.fraction):g} % of requests{window}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,10 @@ class Verdict:
     fault: Fault | None = None
     latency_ms: int = 0
     status: int = 500
+
+    def accepts_after(self) -> float:
+        """The seconds until the request is processed at all."""
+        return self.fault.seconds if self.fault and self.fault.kind == "slow_accept" else 0.0
 
     def breaks_before(self) -> Fault | None:
         """The fault, if it strikes before the request is processed."""
@@ -109,8 +135,11 @@ class Plan:
         return replace(self, faults={**self.faults, provider: faults})
 
 
-def decide(plan: Plan, provider: Provider, on: Part) -> tuple[Verdict, Plan]:
-    """The verdict on the next request, and the plan after it. Depends on seed and request number only."""
+def decide(plan: Plan, provider: Provider, on: Part, *, now: float) -> tuple[Verdict, Plan]:
+    """The verdict on the next request, and the plan after it.
+
+    Depends on the seed, the number of requests that came before, and the windows that are open at `now`.
+    """
     faults = plan.of(provider)
     if not any(fault.kind not in STANDING for fault in faults):
         return Verdict(), plan
@@ -122,7 +151,7 @@ def decide(plan: Plan, provider: Provider, on: Part) -> tuple[Verdict, Plan]:
     for fault in faults:
         chance = draw.random()
         is_free = struck is None or fault.kind == "slow"
-        if not (is_free and _strikes(fault, on, chance)):
+        if not (is_free and fault.is_on(now) and _strikes(fault, on, chance)):
             kept.append(fault)
             continue
         kept += _spent(fault)
@@ -130,13 +159,14 @@ def decide(plan: Plan, provider: Provider, on: Part) -> tuple[Verdict, Plan]:
             latency_ms += fault.latency_ms
         else:
             struck = fault
-    status = (struck.status if struck else None) or draw.choice(_STATUSES)
+    usual = _OUTAGE_STATUS if struck and struck.kind == "outage" else draw.choice(_STATUSES)
+    status = (struck.status if struck else None) or usual
     after = plan.with_faults(provider, tuple(kept))
     return Verdict(struck, latency_ms, status), replace(after, drawn={**plan.drawn, provider: number + 1})
 
 
 def _strikes(fault: Fault, on: Part, chance: float) -> bool:
-    if fault.kind in STANDING or fault.on not in {on, "all"}:
+    if fault.kind in STANDING or (fault.on not in {on, "all"} and fault.kind != "outage"):
         return False
     return chance < (1.0 if fault.fraction is None else fault.fraction)
 
@@ -165,11 +195,31 @@ def to_json(plan: Plan) -> dict[str, object]:
 
 def _fault_json(fault: Fault) -> dict[str, object]:
     default = Fault(fault.kind)
-    return {name: value for name, value in asdict(fault).items() if name == "kind" or value != getattr(default, name)}
+    return {
+        name: value
+        for name, value in asdict(fault).items()
+        if name == "kind" or (name != "set_at" and value != getattr(default, name))
+    }
 
 
-def from_json(value: object, *, seed: int) -> Plan:
-    """A plan from JSON of `to_json`; a provider that is left out has no faults, the draw starts anew."""
+def stored(plan: Plan) -> dict[str, object]:
+    """The plan with all that it needs to go on after a restart."""
+    moments = {provider: [one.set_at for one in plan.of(provider)] for provider in PROVIDERS}
+    return {"plan": to_json(plan), "drawn": dict(plan.drawn), "set_at": moments}
+
+
+def from_stored(value: Mapping[str, Any]) -> Plan:
+    """The plan of `stored`."""
+    plan = replace(from_json(value["plan"], seed=1, now=0.0), drawn=value["drawn"])
+    for provider in PROVIDERS:
+        moments = value["set_at"][provider]
+        faults = tuple(replace(one, set_at=at) for one, at in zip(plan.of(provider), moments, strict=True))
+        plan = plan.with_faults(provider, faults)
+    return plan
+
+
+def from_json(value: object, *, seed: int, now: float) -> Plan:
+    """A plan from JSON of `to_json`; a provider that is left out has no faults, draw and windows start anew."""
     if not isinstance(value, Mapping):
         msg = 'faults are an object: {"sendgrid": [...], "twilio": [...]}'
         raise FaultRefused(msg)
@@ -177,7 +227,7 @@ def from_json(value: object, *, seed: int) -> Plan:
     if unknown:
         msg = f"unknown name {min(unknown, key=str)!r}; the names are seed, sendgrid and twilio"
         raise FaultRefused(msg)
-    faults = {provider: _list(value.get(provider, []), provider) for provider in PROVIDERS}
+    faults = {provider: _list(value.get(provider, []), provider, now) for provider in PROVIDERS}
     given = value.get("seed", seed)
     if not isinstance(given, int):
         msg = f"seed {given!r} is not a whole number"
@@ -185,15 +235,15 @@ def from_json(value: object, *, seed: int) -> Plan:
     return Plan(seed=given, faults=faults)
 
 
-def _list(value: object, provider: str) -> tuple[Fault, ...]:
+def _list(value: object, provider: str, now: float) -> tuple[Fault, ...]:
     if not isinstance(value, list):
         msg = f"the faults of {provider} are a list"
         raise FaultRefused(msg)
-    return tuple(one_from_json(item) for item in value)
+    return tuple(one_from_json(item, now=now) for item in value)
 
 
-def one_from_json(value: object) -> Fault:
-    """One switch from its JSON; every field is checked, none is silently dropped."""
+def one_from_json(value: object, *, now: float) -> Fault:
+    """One switch from its JSON; every field is checked, none is silently dropped. Its window counts from `now`."""
     if not isinstance(value, Mapping) or value.get("kind") not in get_args(Kind):
         msg = f"a fault has a kind: one of {', '.join(get_args(Kind))}"
         raise FaultRefused(msg)
@@ -209,7 +259,8 @@ def one_from_json(value: object) -> Fault:
         if isinstance(given, int | float) and not low <= given <= high:
             msg = f"{name} {given} is not between {low:g} and {high:g}"
             raise FaultRefused(msg)
-    return _checked(replace(Fault("429"), **value))
+    fault = _checked(replace(Fault("429"), **value))
+    return replace(fault, set_at=now) if fault.has_window() else fault
 
 
 def _checked(fault: Fault) -> Fault:
@@ -218,6 +269,9 @@ def _checked(fault: Fault) -> Fault:
         raise FaultRefused(msg)
     if fault.fraction is not None and fault.next is not None:
         msg = "a fault has a fraction or a next, not both"
+        raise FaultRefused(msg)
+    if fault.has_window() and fault.kind in STANDING:
+        msg = f"{fault.kind} has no starts_in and no lasts; use outage"
         raise FaultRefused(msg)
     return fault
 
@@ -234,4 +288,6 @@ _FIELDS: dict[str, tuple[type | tuple[type, ...], float, float]] = {
     "headers": (bool, 0, 1),
     "retry_after": (int, 0, 86_400),
     "left": (int, 0, 1_000_000_000),
+    "starts_in": (_NUMBER, 0, 86_400),
+    "lasts": (_NUMBER, 0, 86_400),
 }

@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+import time
 from pathlib import Path
 from typing import get_args
 from urllib.parse import parse_qs, urlencode
@@ -35,7 +36,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_STATES = ("received", "dropped", "scheduled", "canceled", "all")
+_STATES = ("received", "bounced", "blocked", "dropped", "scheduled", "canceled", "all")
 _NUMBERS = ("next", "status", "latency_ms", "retry_after", "left")
 
 
@@ -106,8 +107,8 @@ class Pages:
         if found is None:
             return self.not_found()
         # The frame inherits this page's policy, and emails live from inline styles.
-        sent = twilio.date_sent(found, now=self._sandbox.now(), delivery=self._sandbox.settings.delivery())
-        return self.page("message.html", styles=" 'unsafe-inline'", message=found, sent=sent)
+        standing = twilio.standing(found, now=self._sandbox.now(), delivery=self._sandbox.settings.delivery())
+        return self.page("message.html", styles=" 'unsafe-inline'", message=found, standing=standing)
 
     def not_found(self) -> Response:
         """There is no such page."""
@@ -140,7 +141,7 @@ class Pages:
         """Empty the outbox."""
         if not self._is_ours(await _form(request)):
             return self.page("missing.html", 403)
-        self._sandbox.store.clear()
+        self._sandbox.clear()
         return RedirectResponse("/", 303)
 
     def _is_ours(self, form: dict[str, str]) -> bool:
@@ -164,7 +165,7 @@ def _changed(plan: Plan, form: dict[str, str]) -> Plan:
         place = number(form.get("place", ""), len(plan.of(provider)))
         left = tuple(fault for index, fault in enumerate(plan.of(provider)) if index != place)
         return plan.with_faults(provider, left)
-    return plan.with_faults(provider, (*plan.of(provider), faults.one_from_json(_fault(form))))
+    return plan.with_faults(provider, (*plan.of(provider), faults.one_from_json(_fault(form), now=time.time())))
 
 
 def _provider(form: dict[str, str]) -> Provider:

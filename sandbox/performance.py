@@ -45,12 +45,14 @@ async def read_body(request: Request, *, limit: int) -> bytes | None:
 
 async def play(sandbox: Sandbox, voice: Voice, *, on: Part, process: Callable[[], Answer]) -> Response:
     """Answer a call whose body has been read; `process` records what it accepts before it returns."""
+    sandbox.catch_up()
     verdict = sandbox.decide(voice.provider, on)
     early = verdict.breaks_before()
     if early or sandbox.plan.standing(voice.provider, "bad_credentials"):
         if on == "send":
             sandbox.store.count_refused(voice.provider)
         return _before(sandbox, voice, early, verdict.status)
+    await _pause(sandbox, verdict.accepts_after())
     answer = await run_in_threadpool(process) if on == "read" else process()
     if on == "send" and not answer.is_accepted:
         sandbox.store.count_refused(voice.provider)
@@ -63,7 +65,7 @@ def _before(sandbox: Sandbox, voice: Voice, fault: Fault | None, status: int) ->
     match fault.kind if fault else "bad_credentials":
         case "429" if fault:
             return whole(voice.throttled(fault))
-        case "5xx_before":
+        case "5xx_before" | "outage":
             return whole(server_error(status))
         case "hang_before" if fault:
             return Hang(fault.seconds, stopping=sandbox.stopping)

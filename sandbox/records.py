@@ -26,6 +26,8 @@ class Recipient:
     state: str = "received"
     reason: str = ""
     is_received: bool = True
+    due_at: float | None = None
+    fate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,15 @@ class Accepted:
     subject: str = ""
     html: str = ""
     details: JsonObject = field(default_factory=dict)
+    batch_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one recipient received (or would have), with the substitutions applied."""
+    """What one recipient received (or would have), with the substitutions applied.
+
+    `due_at` is the real moment at which it leaves the queue, None for at once; `fate` is a word of `fates`.
+    """
 
     id: int
     provider: Provider
@@ -68,6 +74,12 @@ class Message:
     is_received: bool
     at: datetime
     updated_at: datetime
+    due_at: float | None = None
+    fate: str = ""
+
+    def left_at(self) -> float:
+        """The real moment at which it left the queue, or will."""
+        return self.at.timestamp() if self.due_at is None else self.due_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +94,19 @@ class Search:
     request: str = ""
     state: str = "all"
     below_id: int | None = None
-    accepted_from: float | None = None
     accepted_before: float | None = None
+    left_from: float | None = None
+    left_before: float | None = None
     limit: int = 100
     offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Why an address must not be written to, and since which real moment."""
+
+    reason: str
+    created: float
 
 
 @dataclass(frozen=True, slots=True)

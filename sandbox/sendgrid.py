@@ -8,7 +8,8 @@ from typing import TypedDict, cast
 
 import orjson
 
-from sandbox.records import Accepted, Answer, JsonObject, Recipient
+from sandbox.fates import BLOCKED, REFUSED, SUPPRESSING, Fates
+from sandbox.records import Accepted, Answer, JsonObject, Recipient, Suppression
 from sandbox.shape import misfits
 
 MAX_BODY_BYTES = 30 * 1024 * 1024
@@ -314,8 +315,24 @@ def is_sandbox_mode(body: Body) -> bool:
     return body.get("mail_settings", {}).get("sandbox_mode", {}).get("enable") is True
 
 
-def accepted(body: Body, *, key: str, at: float, suppressed: Mapping[str, str]) -> Accepted:
-    """What SendGrid takes into custody; `suppressed` is lower-case address to reason."""
+@dataclass(frozen=True, slots=True)
+class Custody:
+    """What SendGrid knows besides the request: whom it may not write to, what becomes of whom, how fast time is."""
+
+    at: float
+    suppressed: Mapping[str, Suppression]
+    fates: Fates
+    time_scale: float
+    is_held: bool = False
+
+    def due_at(self, send_at: int | None) -> float | None:
+        """The real moment of sending; None for at once. A held batch is looked at when it is due."""
+        ahead = (send_at or 0) - self.at
+        return self.at + ahead / self.time_scale if ahead > 0 else self.at if self.is_held else None
+
+
+def accepted(body: Body, *, key: str, custody: Custody) -> Accepted:
+    """What SendGrid takes into custody."""
     parts = {part["type"]: part["value"] for part in body.get("content", [])}
     return Accepted(
         provider="sendgrid",
@@ -325,8 +342,9 @@ def accepted(body: Body, *, key: str, at: float, suppressed: Mapping[str, str]) 
         text=parts.pop("text/plain", ""),
         html=parts.pop("text/html", ""),
         details=_details(body, sorted(parts)),
-        recipients=tuple(_recipients(body, suppressed)),
-        at=at,
+        recipients=tuple(_recipients(body, custody)),
+        at=custody.at,
+        batch_id=body.get("batch_id"),
     )
 
 
@@ -339,14 +357,17 @@ def _details(body: Body, other_parts: list[str]) -> JsonObject:
     return {**details, **{name: value for name, value in more.items() if value}}
 
 
-def _recipients(body: Body, suppressed: Mapping[str, str]) -> Iterator[Recipient]:
+def _recipients(body: Body, custody: Custody) -> Iterator[Recipient]:
     common = body.get("custom_args", {})
+    due_for_all = custody.due_at(body.get("send_at"))
     for position, block in enumerate(body["personalizations"]):
         custom_args = {**common, **block.get("custom_args", {})}
         raw = cast("Mapping[str, object]", block)
         details = {name: raw[name] for name in ("from", "headers", "dynamic_template_data", "send_at") if name in raw}
+        due_at = custody.due_at(block["send_at"]) if "send_at" in block else due_for_all
         for role, _place, person in _people(block):
-            reason = suppressed.get(person["email"].lower(), "")
+            fate = custody.fates.of_email(person["email"])
+            state, reason = _state(person["email"], fate, due_at, custody.suppressed)
             yield Recipient(
                 position=position,
                 role=role,
@@ -356,10 +377,22 @@ def _recipients(body: Body, suppressed: Mapping[str, str]) -> Iterator[Recipient
                 substitutions=block.get("substitutions", {}),
                 custom_args=custom_args,
                 details=details,
-                state="dropped" if reason else "received",
+                state=state,
                 reason=reason,
-                is_received=not reason,
+                is_received=state == "received",
+                due_at=due_at,
+                fate=fate,
             )
+
+
+def _state(address: str, fate: str, due_at: float | None, suppressed: Mapping[str, Suppression]) -> tuple[str, str]:
+    """The state in which a message begins, and why if it is dropped."""
+    known = suppressed.get(address.lower())
+    if known and known.reason != BLOCKED:
+        return "dropped", known.reason
+    if fate == "drop":
+        return "dropped", SUPPRESSING[fate]
+    return ("scheduled" if due_at is not None else REFUSED.get(fate, "received")), ""
 
 
 def render(template: str, substitutions: Mapping[str, str]) -> str:

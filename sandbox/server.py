@@ -5,18 +5,30 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import uvicorn
 
 from sandbox.app import create_app
+from sandbox.records import Provider
 from sandbox.state import Credentials, Sandbox
 from sandbox.store import Store
 from sandbox.wire import OpenHandedProtocol
+from sandbox.worker import Worker
 
 _KEEP_ALIVE_SECONDS = 120
 _BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a start may change: the seed of the faults, the pace of time, where events are posted."""
+
+    seed: int | None = None
+    time_scale: float | None = None
+    urls: Mapping[Provider, str] = field(default_factory=dict)
 
 
 class Server(uvicorn.Server):
@@ -65,12 +77,17 @@ async def serve(
     *,
     credentials: Credentials,
     public_url: str | None,
-    seed: int | None,
+    start: Start,
 ) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT; what is given changes what the store remembers."""
     host, port = listener.getsockname()[:2]
     url = (public_url or f"http://{_in_url(host)}:{port}").rstrip("/")
-    sandbox = Sandbox(store, credentials, public_url=url, seed=seed)
+    sandbox = Sandbox(store, credentials, public_url=url, seed=start.seed)
+    if start.time_scale is not None:
+        sandbox.set_settings(replace(sandbox.settings, time_scale=start.time_scale))
+    for provider, address in start.urls.items():
+        hook = replace(sandbox.hooks.of(provider), url=address)
+        sandbox.set_hooks(replace(sandbox.hooks, providers={**sandbox.hooks.providers, provider: hook}))
     config = uvicorn.Config(
         create_app(sandbox),
         http=OpenHandedProtocol,
@@ -86,11 +103,17 @@ async def serve(
     )
     server = Server(config)
 
+    worker = Worker(sandbox)
+
     def stop() -> None:
         server.should_exit = True
         sandbox.stopping.set()
+        sandbox.stir.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    background = asyncio.create_task(worker.run())
     await server.serve([listener])
+    stop()
+    await background

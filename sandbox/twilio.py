@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -10,8 +10,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
+from sandbox.fates import SILENT, SMS_ERRORS
 from sandbox.records import Accepted, Answer, JsonObject, Message, Recipient
 from sandbox.segments import count_segments
+from sandbox.timeline import sms_history
 
 MAX_BODY_CHARS = 1600
 MAX_PAGE_SIZE = 1000
@@ -159,7 +161,7 @@ def parse(raw: bytes, content_type: str) -> Form:
     return dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True))
 
 
-def check(form: Form, *, now: datetime, opted_out: Mapping[str, str]) -> Refusal | None:
+def check(form: Form, *, now: datetime, opted_out: Collection[str]) -> Refusal | None:
     """The first broken rule; `opted_out` holds the numbers that said STOP."""
     for rule in RULES:
         if rule.is_broken(form, now):
@@ -176,13 +178,35 @@ def refuse(code: int, message: str, *, status: int, headers: Mapping[str, str] |
     return Answer(status, orjson.dumps(body), headers=headers or {})
 
 
-def accepted(form: Form, *, sid: str, at: float) -> Accepted:
+@dataclass(frozen=True, slots=True)
+class Custody:
+    """When it was accepted, when it has its turn (None for at once), what becomes of it."""
+
+    at: float
+    due_at: float | None
+    fate: str
+
+
+def send_at(form: Form) -> datetime | None:
+    """The moment for which a message is scheduled."""
+    return _moment(form["SendAt"]) if _is_schedule(form) else None
+
+
+def accepted(form: Form, *, sid: str, custody: Custody) -> Accepted:
     """What Twilio takes into custody: one message."""
     service = form.get("MessagingServiceSid", "")
-    kept = ("StatusCallback", "ValidityPeriod", "MediaUrl", "ContentSid", "SendAt")
+    kept = ("StatusCallback", "ValidityPeriod", "MediaUrl", "ContentSid", *(["SendAt"] if _is_schedule(form) else []))
     details = {name: form[name] for name in kept if form.get(name)}
     state = "scheduled" if _is_schedule(form) else "accepted" if service else "queued"
-    recipient = Recipient(position=0, role="to", address=form["To"], state=state, is_received=not _is_schedule(form))
+    recipient = Recipient(
+        position=0,
+        role="to",
+        address=form["To"],
+        state=state,
+        is_received=state != "scheduled" and custody.fate in {"", SILENT},
+        due_at=custody.due_at,
+        fate=custody.fate,
+    )
     return Accepted(
         provider="twilio",
         key=sid,
@@ -190,7 +214,7 @@ def accepted(form: Form, *, sid: str, at: float) -> Accepted:
         text=form.get("Body", ""),
         details={**details, **({"MessagingServiceSid": service} if service else {})},
         recipients=(recipient,),
-        at=at,
+        at=custody.at,
     )
 
 
@@ -217,32 +241,47 @@ def created(record: Accepted) -> Message:
         is_received=recipient.is_received,
         at=at,
         updated_at=at,
+        due_at=recipient.due_at,
+        fate=recipient.fate,
     )
 
 
-def date_sent(message: Message, *, now: datetime, delivery: timedelta | None) -> datetime | None:
-    """When the message left the queue; None while it is in it, or when it never leaves."""
-    if delivery is None or message.state not in {"queued", "accepted"}:
-        return None
-    sent = message.at + delivery
-    return sent if sent <= now else None
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a message has come: its status, when it was sent if it was, when that changed, what went wrong."""
+
+    status: str
+    sent: datetime | None
+    updated: datetime
+    code: str = ""
 
 
-def resource(message: Message, *, account_sid: str, sent: datetime | None) -> JsonObject:
+def standing(message: Message, *, now: datetime, delivery: timedelta | None) -> Standing:
+    """The standing of a message; `delivery` is how long it takes from its turn to the last status, None for ever."""
+    seconds = None if delivery is None else delivery.total_seconds()
+    history = [one for one in sms_history(message, delivery=seconds) if one.at <= now.timestamp()]
+    if not history:
+        return Standing(message.state, None, message.updated_at)
+    sent = next((datetime.fromtimestamp(one.at, UTC) for one in history if one.name == "sent"), None)
+    last = history[-1]
+    return Standing(last.name, sent, datetime.fromtimestamp(last.at, UTC), str(last.fields.get("code", "")))
+
+
+def resource(message: Message, *, account_sid: str, standing: Standing) -> JsonObject:
     """The Message resource of Twilio's OpenAPI document, with exactly its fields."""
     service = message.details.get("MessagingServiceSid")
     uri = f"/2010-04-01/Accounts/{account_sid}/Messages/{message.request}"
-    has_sender = not service or sent is not None
+    has_sender = not service or standing.sent is not None
     return {
         "account_sid": account_sid,
         "api_version": "2010-04-01",
         "body": message.text,
         "date_created": _rfc_2822(message.at),
-        "date_sent": _rfc_2822(sent) if sent else None,
-        "date_updated": _rfc_2822(sent or message.updated_at),
+        "date_sent": _rfc_2822(standing.sent) if standing.sent else None,
+        "date_updated": _rfc_2822(standing.updated),
         "direction": "outbound-api",
-        "error_code": None,
-        "error_message": None,
+        "error_code": int(standing.code) if standing.code else None,
+        "error_message": SMS_ERRORS.get(standing.code, "Unknown error") if standing.code else None,
         "from": message.sender or None,
         "messaging_service_sid": service,
         "num_media": "1" if message.details.get("MediaUrl") else "0",
@@ -250,7 +289,7 @@ def resource(message: Message, *, account_sid: str, sent: datetime | None) -> Js
         "price": None,
         "price_unit": "USD",
         "sid": message.request,
-        "status": "delivered" if sent else message.state,
+        "status": standing.status,
         "subresource_uris": {"media": f"{uri}/Media.json"},
         "to": message.to,
         "uri": f"{uri}.json",

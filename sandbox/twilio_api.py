@@ -15,11 +15,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox import twilio
+from sandbox.fates import QUEUE_OVERFLOW
 from sandbox.faults import Fault, Part
 from sandbox.performance import Voice, play, read_body
 from sandbox.records import Answer, JsonObject, Message, Search
+from sandbox.segments import count_segments
+from sandbox.senders import Senders
 from sandbox.state import Sandbox, is_same
-from sandbox.twilio import refuse
+from sandbox.twilio import Custody, Standing, refuse
+from sandbox.wire import whole
 
 MAX_FORM_BYTES = 1024 * 1024
 _DEFAULT_PAGE_SIZE = 50
@@ -52,6 +56,8 @@ class TwilioApi:
     def __init__(self, sandbox: Sandbox) -> None:
         """Play it on this state."""
         self._sandbox = sandbox
+        self._senders = Senders(sandbox.store)
+        self._under_way = 0
 
     def routes(self) -> list[Route]:
         """Paths as Twilio has them."""
@@ -81,7 +87,7 @@ class TwilioApi:
         """Cancel a message that still waits."""
         raw = await read_body(request, limit=MAX_FORM_BYTES)
         form = twilio.parse(raw or b"", request.headers.get("content-type", ""))
-        return await self._play(request, "all", lambda: self._cancel(request, form))
+        return await self._play(request, "hold", lambda: self._cancel(request, form))
 
     async def account(self, request: Request) -> Response:
         """The account itself; clients use it to test their credentials."""
@@ -104,7 +110,16 @@ class TwilioApi:
         def process_if_known() -> Answer:
             return process() if self._is_known(request) else unauthorised()
 
-        return await play(self._sandbox, VOICE, on=on, process=process_if_known)
+        limit = self._sandbox.settings.concurrency
+        if limit is not None and self._under_way >= limit:
+            if on == "send":
+                self._sandbox.store.count_refused("twilio")
+            return whole(throttled(Fault("429")))
+        self._under_way += 1
+        try:
+            return await play(self._sandbox, VOICE, on=on, process=process_if_known)
+        finally:
+            self._under_way -= 1
 
     def _is_known(self, request: Request) -> bool:
         expected = self._sandbox.credentials
@@ -124,16 +139,39 @@ class TwilioApi:
         refusal = twilio.check(form, now=now, opted_out=self._sandbox.suppressions["twilio"])
         if refusal is not None:
             return refuse(refusal.code, refusal.message, status=refusal.status)
+        custody = self._custody(form, now.timestamp())
+        if custody is None:
+            return refuse(21611, "This 'From' number has exceeded the maximum number of queued messages", status=400)
         if not self._sandbox.spend("twilio", 1):
             return refuse(20005, "Account is not active", status=403)
-        record = twilio.accepted(form, sid="SM" + secrets.token_hex(16), at=now.timestamp())
-        self._sandbox.store.accept(record)
-        body = twilio.resource(twilio.created(record), account_sid=self._sandbox.credentials.account_sid, sent=None)
+        record = twilio.accepted(form, sid="SM" + secrets.token_hex(16), custody=custody)
+        self._sandbox.accept(record)
+        created = twilio.created(record)
+        standing = Standing(created.state, None, created.at)
+        body = twilio.resource(created, account_sid=self._sandbox.credentials.account_sid, standing=standing)
         return Answer(201, orjson.dumps(body), is_accepted=True)
 
+    def _custody(self, form: twilio.Form, now: float) -> Custody | None:
+        """When a message has its turn and what becomes of it; None when its sender's queue is full."""
+        settings = self._sandbox.settings
+        fate = self._sandbox.fates.of_sms(form["To"])
+        scheduled = twilio.send_at(form)
+        if scheduled is not None:
+            return Custody(now, now + settings.real(scheduled.timestamp() - now), fate)
+        if settings.segments_per_second is None:
+            return Custody(now, None, fate)
+        sender = form.get("MessagingServiceSid") or form["From"]
+        turn = self._senders.turn(sender, count_segments(form.get("Body", "")), now=now, settings=settings)
+        if turn is None:
+            return Custody(now, None, QUEUE_OVERFLOW) if form.get("MessagingServiceSid") else None
+        return Custody(now, turn, fate)
+
+    def _standing(self, message: Message) -> Standing:
+        return twilio.standing(message, now=self._sandbox.now(), delivery=self._sandbox.settings.delivery())
+
     def _resource(self, message: Message) -> JsonObject:
-        sent = twilio.date_sent(message, now=self._sandbox.now(), delivery=self._sandbox.settings.delivery())
-        return twilio.resource(message, account_sid=self._sandbox.credentials.account_sid, sent=sent)
+        sid = self._sandbox.credentials.account_sid
+        return twilio.resource(message, account_sid=sid, standing=self._standing(message))
 
     def _found(self, request: Request) -> Message | None:
         found = self._sandbox.store.search(Search(provider="twilio", request=request.path_params["sid"], limit=1))
@@ -152,9 +190,10 @@ class TwilioApi:
         if form.get("Status") != "canceled":
             return refuse(20001, "Only Status=canceled is played here", status=400)
         now = self._sandbox.now()
-        is_sent = twilio.date_sent(message, now=now, delivery=self._sandbox.settings.delivery()) is not None
-        if is_sent or not self._sandbox.store.cancel(message, at=now.timestamp()):
+        waits = self._standing(message).status in {"queued", "accepted", "scheduled"}
+        if not waits or not self._sandbox.store.cancel(message, at=now.timestamp()):
             return refuse(30409, "The message is not in a cancelable state", status=409)
+        self._sandbox.queue.forget(message.request)
         return self._fetch(request)
 
     def _list(self, query: QueryParams) -> Answer:
@@ -172,11 +211,14 @@ class TwilioApi:
 
     def _search(self, query: QueryParams, limit: int) -> Search:
         first, last = _days(query)
+        settings = self._sandbox.settings
+        lag = settings.real(settings.list_lag_seconds)
         search = Search(
             provider="twilio",
             to=query.get("To", ""),
             sender=query.get("From", ""),
             below_id=_number(query, "PageToken", 0) or None,
+            accepted_before=self._sandbox.now().timestamp() - lag if lag else None,
             limit=limit,
         )
         if first is None and last is None:
@@ -184,13 +226,13 @@ class TwilioApi:
         return self._sent_between(search, first or date.min, last or date.max - _DAY)
 
     def _sent_between(self, search: Search, first: date, last: date) -> Search:
-        """Only messages with a date_sent: those that left the queue by now, on one of these days."""
+        """Only messages with a date_sent: those that were sent by now, on one of these days."""
         delivery = self._sandbox.settings.delivery()
         if delivery is None:
             return replace(search, limit=0)
-        end = min(_midnight(last) + _DAY, self._sandbox.now()) - delivery
-        start = max(_midnight(first), datetime(1970, 1, 2, tzinfo=UTC)) - delivery
-        return replace(search, state="sent", accepted_from=start.timestamp(), accepted_before=end.timestamp())
+        end = min(_midnight(last) + _DAY, self._sandbox.now()) - delivery / 2
+        start = max(_midnight(first), datetime(1970, 1, 2, tzinfo=UTC)) - delivery / 2
+        return replace(search, state="sent", left_from=start.timestamp(), left_before=end.timestamp())
 
     def _paging(self, query: QueryParams, size: int, below: int | None) -> dict[str, object]:
         page = _number(query, "Page", 0)

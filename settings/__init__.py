@@ -73,6 +73,14 @@ class Settings(BaseSettings):
     """Limit `bulk-sender-sms` when it is first made; change it later in the Prefect UI."""
     request_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 30.0
     """How long a provider may take to answer."""
+    settle_email_seconds: Annotated[float, Field(ge=0)] = 900.0
+    """How long an email request that may have been accepted can take to show up at SendGrid."""
+    settle_sms_seconds: Annotated[float, Field(ge=0)] = 300.0
+    """The same of an SMS at Twilio."""
+    lookup_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """Between two look-ups of the same request."""
+    unresolved_after_seconds: Annotated[float, Field(ge=0)] = 3600.0
+    """After this, a doubt that no evidence settled is a person's to decide."""
     upload_megabytes: Annotated[int, Field(ge=1)] = 250
     """Largest recipient file."""
 

@@ -44,7 +44,8 @@ def is_decided(around: Surroundings, batch_id: int) -> bool | None:
         batch = batches.by_id(session, batch_id)
         if batch.status == Status.PENDING_APPROVAL:
             return None
-        return batch.status == Status.APPROVED and batch.phase in {Phase.WAITING, Phase.SENDING, Phase.SETTLING}
+        may_go_on = {Phase.WAITING, Phase.SENDING, Phase.SETTLING, Phase.FINISHED}
+        return batch.status == Status.APPROVED and batch.phase in may_go_on
 
 
 def has_failed(around: Surroundings, batch_id: int) -> bool:
@@ -53,8 +54,14 @@ def has_failed(around: Surroundings, batch_id: int) -> bool:
         return batches.by_id(session, batch_id).phase == Phase.FAILED
 
 
-def decide(around: Surroundings, batch_id: int, form: Approval) -> str | None:
+def decide(around: Surroundings, batch_id: int, form: Approval, *, revision: int) -> str | None:
     """Record what was chosen on the form, unless the batch was decided elsewhere meanwhile.
+
+    Args:
+        around: settings and database.
+        batch_id: the batch.
+        form: the answers.
+        revision: what the form was about; a batch that was corrected since is not decided by it.
 
     Returns:
         Why the decision could not be taken, or None.
@@ -65,9 +72,9 @@ def decide(around: Surroundings, batch_id: int, form: Approval) -> str | None:
                 return None
             act = Act(by=form.email, comment=form.comment, via=VIA, now=now())
             if form.decision is Decision.REJECT:
-                batches.reject(session, batch_id, act)
+                batches.reject(session, batch_id, act, seen_revision=revision)
             else:
-                batches.approve(session, batch_id, act, link_print=link_print(around))
+                batches.approve(session, batch_id, act, link_print=link_print(around), seen_revision=revision)
     except NotAllowed as refusal:
         return str(refusal)
     return None
@@ -98,11 +105,25 @@ def checked(around: Surroundings, batch_id: int) -> Checked:
         )
 
 
+def revision_to_decide(around: Surroundings, batch_id: int) -> int:
+    """Which revision of a batch a person must decide about now.
+
+    Raises:
+        NotAllowed: rows were corrected in this moment; the run that checks them asks about them.
+    """
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        if batch.phase != Phase.WAITING:
+            raise NotAllowed(f"Batch {batch_id} was corrected in this moment; its newest run asks about it.")
+        return batch.revision
+
+
 def invitation(around: Surroundings, batch_id: int, *, refusal: str | None) -> str:
     """What stands above the form: the check, made-up messages, where they go, and why an earlier answer did not hold."""
     with around.database.read() as session:
         batch = batches.by_id(session, batch_id)
         definition = processes.definition_of(processes.version_by_id(session, batch.process_version_id))
+        revision = batch.revision
     settings = around.settings
     sandboxed = [
         channel
@@ -121,6 +142,8 @@ def invitation(around: Surroundings, batch_id: int, *, refusal: str | None) -> s
         parts.append(
             f"*No credentials are set for {' and '.join(sandboxed)}: that goes to the sandbox, and nothing of it is really sent.*"
         )
+    if revision:
+        parts.insert(1, f"*Rows were corrected since the upload: this is correction {revision}.*")
     if refusal:
         parts.insert(0, f"**That decision could not be taken.** {refusal}")
     return "\n\n".join(parts)

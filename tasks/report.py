@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from domain.annotation import annotate
+from domain.annotation import annotate, bad_rows
 from domain.errors import NotAllowed
 from domain.states import Phase, Status
 from files.reading import Layout
-from files.results import Summary, write_result
+from files.results import Summary, write_bad_rows, write_result
 from models import batches, processes, requests
 from models.recipients import messages
 from models.tables import Batch
 from tasks.surroundings import Surroundings
 
-_BEFORE_SENDING = {Phase.CHECKING, Phase.WAITING}
+_REPORTED = frozenset({Phase.SETTLING, Phase.FINISHED})
 
 
 def write_file(around: Surroundings, batch_id: int, path: Path) -> None:
@@ -48,15 +49,49 @@ def write_file(around: Surroundings, batch_id: int, path: Path) -> None:
     write_result(rows, statuses, layout=layout, path=path, summary=Summary(facts=facts))
 
 
-def keep_file(around: Surroundings, batch_id: int) -> str:
-    """Write the result file into the storage, in place of an earlier one; gives its key."""
+def write_problems(around: Surroundings, batch_id: int, path: Path) -> int:
+    """Write the rows of a batch that must be corrected: as uploaded, in its format, with what is wrong in a last column.
+
+    Returns:
+        How many they are.
+
+    Raises:
+        NotAllowed: it was not checked, or has no such row.
+    """
     with around.database.read() as session:
         batch = batches.by_id(session, batch_id)
-        uid, name = batch.uid, result_name(batch)
+        rows_key, problems_key, layout = batch.rows_key, batch.problems_key, batch.layout
+        if rows_key is None or problems_key is None or layout is None:
+            raise NotAllowed(
+                f"Batch {batch_id} is {batch.phase}, so its rows were not judged. {batch.reason or ''}".strip()
+            )
+        if batch.invalid == 0:
+            raise NotAllowed(f"Batch {batch_id} has no bad row, so there is nothing to correct.")
+    sentences = bad_rows(_frame(around, problems_key))
+    write_bad_rows(_frame(around, rows_key), sentences, layout=Layout.from_json(layout), path=path)
+    return sentences.height
+
+
+def keep_file(around: Surroundings, batch_id: int) -> Phase:
+    """Write the result file into the storage, in place of an earlier one; gives the phase that it speaks of."""
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        uid, name, phase = batch.uid, result_name(batch), Phase(batch.phase)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         write_file(around, batch_id, path)
-        return around.storage.put(f"batches/{uid}/result{path.suffix}", path)
+        key = around.storage.put(f"batches/{uid}/result{path.suffix}", path)
+    with around.database.write() as session:
+        batches.note_result(session, batch_id, key, phase=phase)
+    return phase
+
+
+def unreported(around: Surroundings, changed: Collection[int] = ()) -> list[int]:
+    """Batches that came to settling or to their end, and whose result file is missing or older than a change."""
+    with around.database.read() as session:
+        missing = batches.without_result(session, _REPORTED)
+        older = [one for one in changed if batches.by_id(session, one).phase in _REPORTED]
+    return sorted({*missing, *older})
 
 
 def result_name(batch: Batch) -> str:

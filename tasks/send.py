@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from channels import sendgrid, twilio
 from channels.people import Label, Person
 from domain.links import fingerprint
 from domain.outcomes import Outcome, OutcomeKind, waiting_seconds
+from domain.pacing import OWN_PAUSE, Pace
 from domain.processes import ProcessDefinition
 from domain.splitting import EMAIL
 from domain.states import Phase, RequestState
@@ -111,19 +113,23 @@ class _ChunkSender:
 
     async def _drain(self, provider: Provider, permit: Permit, frozen: _Frozen, connections: int) -> None:
         active: set[asyncio.Task[tuple[_Work, Outcome]]] = set()
+        pace = Pace(connections)
         while True:
-            free = connections - len(active)
-            if free * 2 >= connections:
+            free = pace.room(under_way=len(active), at=time.monotonic())
+            if free > len(active):
                 for work in await self._claim(frozen, permit, free):
                     active.add(asyncio.create_task(_make(provider, work)))
             if not active:
                 nap = await asyncio.to_thread(self._nap)
                 if nap is None:
                     return
-                await asyncio.sleep(nap)
+                await asyncio.sleep(max(nap, min(pace.quiet(at=time.monotonic()), _LONGEST_NAP_SECONDS)))
                 continue
             done, active = await asyncio.wait(active, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.to_thread(self._record, [task.result() for task in done])
+            ended = [task.result() for task in done]
+            for _, outcome in ended:
+                pace.answered(outcome, at=time.monotonic())
+            await asyncio.to_thread(self._record, ended)
 
     def _load(self) -> tuple[str, _Frozen] | None:
         """The chunk's people, or None where there is nothing to do or the links would differ from those approved."""
@@ -201,17 +207,16 @@ class _ChunkSender:
                         answer=_answer(work, outcome, moment, RequestState.REPLACED),
                         now=moment,
                     )
-            requests.record(
-                session,
-                self._batch_id,
-                [
-                    _answer(work, outcome, moment, _NEXT_STATE[outcome.kind])
-                    for work, outcome in ended
-                    if _replacement(work.request, outcome)[0] is None
-                ],
-                token_of={work.request.number: work.token for work, _ in ended},
-                now=moment,
-            )
+            answers = [
+                _answer(work, outcome, moment, _NEXT_STATE[outcome.kind])
+                for work, outcome in ended
+                if _replacement(work.request, outcome)[0] is None
+            ]
+            tokens = {work.request.number: work.token for work, _ in ended}
+            recorded = requests.record(session, self._batch_id, answers, token_of=tokens, now=moment)
+            # Given up on and replaced meanwhile: what replaces it must not leave any more.
+            late = [one for one in answers if one.state is RequestState.ACCEPTED and one.number not in recorded]
+            requests.settle(session, self._batch_id, late, now=moment)
         for _, outcome in ended:
             self._ended[outcome.kind] = self._ended.get(outcome.kind, 0) + 1
             if outcome.kind is OutcomeKind.ACCOUNT_REFUSED:
@@ -237,7 +242,7 @@ class _ChunkSender:
 async def _make(provider: Provider, work: _Work) -> tuple[_Work, Outcome]:
     """Make the call, unless this process stalled for so long that another may have taken it for dead."""
     if now() >= work.lease_until - _LEASE_MARGIN:
-        return work, Outcome(OutcomeKind.TRY_LATER, code="stalled", detail="This worker stalled before it sent.")
+        return work, Outcome(OutcomeKind.TRY_LATER, code=OWN_PAUSE, detail="This worker stalled before it sent.")
     return work, await provider.send(work.content)
 
 

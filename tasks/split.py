@@ -26,7 +26,14 @@ def split_batch(around: Surroundings, batch_id: int) -> list[int]:
             valid = pl.read_parquet(path, columns=["row", "valid", "email", "phone"])
         messages = split(valid, channels=channels)
         with around.database.write() as session:
-            requests.write_plan(session, batch_id, messages, now=now())
+            # Others were judged since where rows were corrected.
+            if batches.by_id(session, batch_id).recipients_key == recipients_key:
+                requests.write_plan(session, batch_id, messages, now=now())
+    return left(around, batch_id)
+
+
+def left(around: Surroundings, batch_id: int) -> list[int]:
+    """The chunks that still hold something to do; none where the batch may not be sent."""
     with around.database.read() as session:
         if batches.by_id(session, batch_id).phase != Phase.SENDING:
             return []

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
 from domain.columns import recognise
+from domain.content import content_sha256
 from domain.findings import Judged, summarise
+from domain.open_links import Links
 from domain.processes import ProcessDefinition
 from domain.states import Phase
 from domain.validation import judge
 from files.reading import Layout
 from models import batches, processes, recipients
+from tasks.earlier import links_of_others, same_list
 from tasks.surroundings import Surroundings, now
 
 _ROWS_PER_GROUP = 10_000
@@ -21,11 +25,17 @@ _ROWS_PER_GROUP = 10_000
 
 
 def judge_rows(
-    rows: pl.DataFrame, layout: Layout, definition: ProcessDefinition, *, file_name: str, link_length: int
+    rows: pl.DataFrame,
+    layout: Layout,
+    definition: ProcessDefinition,
+    *,
+    file_name: str,
+    link_length: int,
+    open_links: Iterable[Links],
 ) -> Judged:
     """Judge the rows of a file that was read for this process."""
     columns = recognise(layout.header, definition, file_name=file_name)
-    return judge(rows, columns, definition, link_length=link_length)
+    return judge(rows, columns, definition, link_length=link_length, open_links=open_links)
 
 
 def validate(around: Surroundings, batch_id: int) -> bool:
@@ -40,36 +50,44 @@ def validate(around: Surroundings, batch_id: int) -> bool:
             return False
         definition = processes.definition_of(processes.version_by_id(session, batch.process_version_id))
         uid, rows_key, layout, file_name = batch.uid, batch.rows_key, batch.layout, batch.file_name
+        revision = batch.revision
     if rows_key is None or layout is None:
         message = f"batch {batch_id} has no rows at rest; ingest must run first"
         raise RuntimeError(message)
     with around.storage.local(rows_key) as path:
         rows = pl.read_parquet(path)
     judged = judge_rows(
-        rows, Layout.from_json(layout), definition, file_name=file_name, link_length=around.links.length
+        rows,
+        Layout.from_json(layout),
+        definition,
+        file_name=file_name,
+        link_length=around.links.length,
+        open_links=links_of_others(around, definition.key, apart_from=batch_id),
     )
     found = summarise(judged)
-    keys = {
-        "recipients_key": _keep(around, uid, "recipients", judged.recipients),
-        "problems_key": _keep(around, uid, "problems", judged.problems),
-    }
-    counts = found["counts"]
+    content, counts = content_sha256(judged.recipients), found["counts"]
+    same = same_list(around, definition.key, content, rows=counts["rows"], apart_from=batch_id)
+    recipients_key = _keep(around, uid, f"recipients-{revision}", judged.recipients)
+    problems_key = _keep(around, uid, f"problems-{revision}", judged.problems)
     with around.database.write() as session:
-        if batches.by_id(session, batch_id).phase != Phase.CHECKING:
-            return False
-        recipients.replace_all(session, batch_id, judged.recipients)
-        return batches.advance(
+        is_first = batches.advance(
             session,
             batch_id,
             Phase.WAITING,
             now=now(),
+            seen_revision=revision,
+            content_sha256=content,
             row_count=counts["rows"],
             valid=counts["valid"],
             invalid=counts["invalid"],
             warnings=counts["warnings"],
-            problems=found["problems"],
-            **keys,
+            problems=[*same, *found["problems"]],
+            recipients_key=recipients_key,
+            problems_key=problems_key,
         )
+        if is_first:
+            recipients.replace_all(session, batch_id, judged.recipients)
+        return is_first
 
 
 def _keep(around: Surroundings, uid: str, name: str, frame: pl.DataFrame) -> str:

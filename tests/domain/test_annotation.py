@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.annotation import STATES, annotate
-from domain.frames import MESSAGES, PROBLEMS, STATUSES
+from domain.annotation import ROW_OF_PROBLEM, STATES, annotate, bad_rows
+from domain.frames import BAD_ROWS, MESSAGES, PROBLEMS, STATUSES
 
 Message = tuple[int, str, str, str | None, str | None]
 NINE, TEN = "2030-01-31T09:00:00Z", "2030-01-31T10:00:00Z"
@@ -124,3 +126,31 @@ def test_no_status_begins_like_a_formula(detail: str) -> None:
     found = told((2, "email", "failed", detail, None))
 
     assert not any(text and text[0] in "=+-@" for text in found)
+
+
+def test_a_bad_row_says_its_number_and_what_to_correct() -> None:
+    found = bad_rows(problems((5, "day is empty; fill it in."), (5, "No email can be used."), (1_048_576, "Bad.")))
+
+    assert dict(found.schema) == BAD_ROWS
+    assert found.rows() == [
+        (5, "Row 5: day is empty; fill it in. No email can be used."),
+        (1_048_576, "Row 1048576: Bad."),
+    ]
+
+
+def test_a_warning_makes_no_bad_row_and_no_sentence_of_one() -> None:
+    lines = [
+        (2, None, "code", "Look.", "warning"),
+        (3, None, "code", "Look.", "warning"),
+        (3, None, "x", "Bad.", "error"),
+    ]
+
+    assert bad_rows(pl.DataFrame(lines, schema=PROBLEMS, orient="row")).rows() == [(3, "Row 3: Bad.")]
+
+
+@given(st.integers(2, 2**31), st.text(min_size=1, max_size=30))
+def test_the_row_of_a_bad_row_is_found_again_whatever_is_said_of_it(row: int, sentence: str) -> None:
+    found = re.match(ROW_OF_PROBLEM, bad_rows(problems((row, sentence)))["Problem"][0])
+
+    assert found is not None
+    assert int(found[1]) == row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import phonenumbers
 import polars as pl
@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from domain.columns import recognise
 from domain.frames import PROBLEMS, RECIPIENTS_FIXED, item_column, rows_schema
+from domain.open_links import Links
+from domain.phone_numbers import normalised_phone
 from domain.processes import ItemType, ProcessDefinition, read_definition
-from domain.rules import MOST_EMAIL_BYTES, MOST_SMS_CHARACTERS, RULES
+from domain.rules import MOST_CELL_CHARACTERS, MOST_EMAIL_BYTES, MOST_SMS_CHARACTERS, RULES
 from domain.samples import sample_phone, sample_values
-from domain.understanding import normalised_phone
 from domain.validation import Judged, judge, summarise, to_objects
 
 ITEMS = """
@@ -50,12 +51,15 @@ SMS_ONLY = process(SMS_OUTPUT)
 NO_START = process()
 
 
-def judged(*rows: Mapping[str, str | None], definition: ProcessDefinition = BOTH) -> Judged:
+def judged(
+    *rows: Mapping[str, str | None], definition: ProcessDefinition = BOTH, open_links: Iterable[Links] = ()
+) -> Judged:
     """Judge rows given as item -> cell; the first is row 2."""
     names = [item.name for item in definition.data_items]
     cells = [(number, *(row.get(name) for name in names)) for number, row in enumerate(rows, 2)]
     frame = pl.DataFrame(cells, schema=rows_schema(len(names)), orient="row")
-    return judge(frame, recognise(names, definition, file_name="list.csv"), definition, link_length=LINK_LENGTH)
+    columns = recognise(names, definition, file_name="list.csv")
+    return judge(frame, columns, definition, link_length=LINK_LENGTH, open_links=open_links)
 
 
 def codes(result: Judged) -> list[tuple[int, str | None, str, str]]:
@@ -96,7 +100,9 @@ def test_the_frames_have_the_agreed_schemas() -> None:
         ("first_name", None, "required_missing"),
         ("first_name", "  ", "required_missing"),
         ("day", "31/01/2030", "date_invalid"),
-        ("premium", "1,5", "number_invalid"),
+        ("day", "01/02/2030", "date_ambiguous"),
+        ("premium", "1,234", "number_ambiguous"),
+        ("premium", "1;5", "number_invalid"),
         ("paperless", "perhaps", "boolean_invalid"),
         ("cover", "Fire", "choice_invalid"),
         ("broker", "a@@b.com", "email_invalid"),
@@ -264,7 +270,7 @@ def test_the_same_address_as_an_invalid_row_is_no_problem() -> None:
 
 def test_problems_are_ordered_by_row_then_by_rule() -> None:
     result = judged(
-        {"first_name": None, "email": "?", "day": "?", "premium": "?"}, GOOD, {"first_name": "A", "cover": "?"}
+        {"first_name": None, "email": "anna@", "day": "?", "premium": "?"}, GOOD, {"first_name": "A", "cover": "?"}
     )
 
     assert [(row, code) for row, _, code, _ in codes(result)] == [
@@ -291,20 +297,31 @@ def test_no_message_quotes_a_cell() -> None:
 
 def test_every_rule_has_been_broken_here() -> None:
     """A rule without a row that breaks it could be wrong for years."""
-    long = {"first_name": "x" * MOST_EMAIL_BYTES, **{k: v for k, v in GOOD.items() if k != "first_name"}}
-    result = judged(
+    strict = process(EMAIL_OUTPUT, SMS_OUTPUT, items=ITEMS.replace("type: email}\n  - {name: p", "type: email, required: true}\n  - {name: p", 1))
+    rows = [
         GOOD,
         GOOD,
         dict(sample_values(BOTH)),
-        {"email": "?", "day": "?", "premium": "?", "paperless": "?", "cover": "?"},
-        {"first_name": "A", "phone": "1"},
-        GOOD | {"email": "?"},
+        {"email": "anna@", "day": "?", "premium": "?", "paperless": "?", "cover": "?"},
+        {"first_name": "A", "phone": "1", "day": "01/02/2030", "premium": "1,234"},
+        {"first_name": "A", "phone": "447400123456.0", "email": "n/a"},
+        GOOD | {"email": "anna@"},
         GOOD | {"phone": "1"},
+        GOOD | {"phone": "4.47E+11"},
+        GOOD | {"phone": "020 7946 0958"},
+        GOOD | {"email": "noemail@noemail.com"},
         GOOD | {"first_name": "#N/A"},
-        long,
-    )
+        GOOD | {"first_name": "x" * (MOST_CELL_CHARACTERS + 1)},
+    ]
 
-    assert set(result.problems["code"]) == {rule.code for rule in RULES}
+    known = pl.DataFrame({"email": [GOOD["email"]], "phone": [None]}, schema={"email": pl.String, "phone": pl.String})
+    broken = {
+        (code, severity)
+        for definition in (BOTH, strict)
+        for _, _, code, severity in codes(judged(*rows, definition=definition, open_links=[(7, known)]))
+    }
+
+    assert broken == {(rule.code, rule.severity.value) for rule in RULES}
 
 
 def test_a_summary_counts_rows_and_groups_problems_in_rule_order() -> None:
@@ -339,7 +356,7 @@ def test_rows_become_objects_in_file_order_with_their_problems() -> None:
     assert objects[1]["problems"][0] == {
         "item": "day",
         "code": "date_invalid",
-        "message": "day is not a date; write it as 2030-01-31 or 31.01.2030.",
+        "message": "day is not a date that can be read for sure; write it as 2030-01-31 or 31.01.2030.",
         "severity": "error",
     }
 

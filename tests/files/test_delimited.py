@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -15,13 +17,19 @@ from hypothesis import strategies as st
 from domain.errors import FileErrorCode, FileProblem
 from files import delimited
 from files.delimited import read_delimited
+from files.handover import mapped
 from files.layouts import Layout, Limits
 
 LIMITS = Limits()
 
 
 def parsed(content: bytes, *, limits: Limits = LIMITS, titles: tuple[str, ...] = ()) -> tuple[Layout, pl.DataFrame]:
-    return read_delimited(content, file_name="list.csv", limits=limits, titles=titles)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        layout, rows = read_delimited(Path(file.name), file_name="list.csv", limits=limits, titles=titles)
+    with rows:
+        return layout, mapped(rows)
 
 
 def rows(content: bytes) -> list[tuple[object, ...]]:

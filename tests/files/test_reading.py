@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -413,35 +413,33 @@ def test_a_hostile_workbook_ends_in_a_sentence_or_is_read(
     assert rows == [(2, "Anna", "a@b.com")]
 
 
-def test_what_a_killed_reading_left_is_removed_by_a_later_one(upload: Upload, tmp_path: Path) -> None:
-    for name, age in ((f"{reading.FOLDER}old", reading.LONGEST_READING_SECONDS + 60), ("other", 10**6)):
-        folder = tmp_path / "temporary" / name
-        folder.mkdir()
-        (folder / "rows").write_text("x")
-        os.utime(folder, (time.time() - age, time.time() - age))
-
-    with pytest.raises(AssertionError):
-        upload(SMALL)
-
-    assert [folder.name for folder in (tmp_path / "temporary").iterdir()] == ["other"]
-
-
-def test_the_parser_removes_the_folder_of_a_parent_that_is_gone(tmp_path: Path) -> None:
-    path, folder = tmp_path / "list.csv", tmp_path / "folder"
+def test_nothing_is_left_of_a_reading_whose_process_is_killed(tmp_path: Path) -> None:
+    """Neither a file nor the copy of the parser that worked on it, nor the parser."""
+    path, started = tmp_path / "list.csv", tmp_path / "started"
     path.write_bytes(b"a,b\n1,2\n")
-    folder.mkdir()
-    order = {"path": str(path), "folder": str(folder), "file_name": "x", "titles": [], "parent": 1}
-    order["limits"] = asdict(Limits())
+    os.mkfifo(started)
+    hang = f"import os, time; file = open({str(started)!r}, 'w'); file.write(f'{{os.getppid()}} {{os.getpid()}}'); file.close(); time.sleep(600)"
+    script = f"""
+from pathlib import Path
+from files import reading
+reading.PARSER = {_dying(hang)!r}
+reading.read(Path({str(path)!r}), file_name="list.csv")
+"""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {"PYTHONPATH": str(reading.PROJECT), "TMPDIR": str(temporary)}
+    with subprocess.Popen([sys.executable, "-c", script], env=environment) as reader:
+        pids = [int(pid) for pid in started.read_text().split()]
+        ends = [os.pidfd_open(pid) for pid in pids]
+        reader.kill()
+    watched = select.poll()
+    for end in ends:
+        watched.register(end, select.POLLIN)
+        assert watched.poll(30_000)
+        watched.unregister(end)
+        os.close(end)
 
-    subprocess.run(
-        reading.PARSER,
-        input=json.dumps(order).encode(),
-        cwd=folder,
-        env={"PYTHONPATH": str(reading.PROJECT)},
-        check=True,
-    )
-
-    assert not folder.exists()
+    assert list(temporary.iterdir()) == []
 
 
 ODS = b"application/vnd.oasis.opendocument.spreadsheet"
@@ -504,6 +502,28 @@ def test_a_file_that_needs_too_much_memory_is_too_large(upload: Upload) -> None:
     assert "more than 600 MB of memory" in str(problem)
 
 
+def _dying(script: str) -> tuple[str, ...]:
+    """A parser whose copies do this instead of parsing."""
+    lines = [
+        "from files import parse",
+        f"def die(order, reply): exec({script!r})",
+        "parse._parse = die",
+        "parse.main()",
+    ]
+    return (sys.executable, "-P", "-c", "\n".join(lines))
+
+
+@pytest.fixture
+def parser(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have the copies of a new parser do something else."""
+
+    def parser(script: str) -> None:
+        monkeypatch.setattr(reading, "PARSER", _dying(script))
+        monkeypatch.setattr(reading, "_parser", reading._Parser())
+
+    return parser
+
+
 @pytest.mark.parametrize(
     ("death", "code", "said"),
     [
@@ -512,13 +532,18 @@ def test_a_file_that_needs_too_much_memory_is_too_large(upload: Upload) -> None:
         ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", FileErrorCode.TOO_LARGE, "longer than"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", FileErrorCode.TOO_LARGE, "memory"),
         ("raise MemoryError", FileErrorCode.TOO_LARGE, "memory"),
+        (
+            "import sys, time; print('memory allocation of 5 bytes failed', file=sys.stderr, flush=True); time.sleep(90)",
+            FileErrorCode.TOO_LARGE,
+            "memory",
+        ),
     ],
 )
 def test_however_the_parser_dies_the_operator_gets_a_sentence(
-    upload: Upload, monkeypatch: pytest.MonkeyPatch, death: str, code: FileErrorCode, said: str
+    upload: Upload, parser: Callable[[str], None], death: str, code: FileErrorCode, said: str
 ) -> None:
-    """Some workbooks abort the process and some raise what `except Exception` misses."""
-    monkeypatch.setattr(reading, "PARSER", (sys.executable, "-c", death))
+    """Some workbooks abort the process, some raise what `except Exception` misses, and some hang out of memory."""
+    parser(death)
 
     problem = refusal(upload, SMALL)
 
@@ -526,14 +551,56 @@ def test_however_the_parser_dies_the_operator_gets_a_sentence(
     assert said in str(problem)
 
 
-def test_the_parser_is_told_no_secret(upload: Upload, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_parser_that_hangs_is_stopped_in_time(upload: Upload, parser: Callable[[str], None], tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    parser(f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(600)")
+
+    problem = refusal(upload, SMALL, limits=Limits(seconds=1))
+
+    assert problem.code is FileErrorCode.TOO_LARGE
+    with suppress(ProcessLookupError):
+        end = os.pidfd_open(int(pid.read_text()))
+        watched = select.poll()
+        watched.register(end, select.POLLIN)
+        assert watched.poll(30_000)
+        os.close(end)
+
+
+def test_one_parser_serves_many_readings_at_once_and_a_new_one_its_death(
+    upload: Upload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_parser", reading._Parser())
+    paths = [tmp_path / f"{number}.csv" for number in range(20)]
+    for number, path in enumerate(paths):
+        path.write_text(f"name\n{number}\n" if number % 3 else "name\n")
+
+    def outcome(path: Path) -> object:
+        try:
+            return read(path, file_name="x").rows.rows()
+        except FileProblem as problem:
+            return problem.code
+
+    expected = [[(2, str(number))] if number % 3 else FileErrorCode.EMPTY for number in range(20)]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(outcome, paths)) == expected
+    parser = reading._parser._process
+    assert parser is not None
+    parser.kill()
+    parser.wait()
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(outcome, paths)) == expected
+
+
+def test_the_parser_is_told_no_secret(
+    upload: Upload, monkeypatch: pytest.MonkeyPatch, parser: Callable[[str], None], tmp_path: Path
+) -> None:
     seen = tmp_path / "environment"
     monkeypatch.setenv("BULK_SENDER_SECRET_KEY", "hidden")
-    script = f"import os; open({str(seen)!r}, 'w').write(' '.join(os.environ)); raise SystemExit(1)"
-    monkeypatch.setattr(reading, "PARSER", (sys.executable, "-c", script))
+    parser(f"import os; open({str(seen)!r}, 'w').write(' '.join(os.environ)); raise SystemExit(1)")
 
     refusal(upload, SMALL)
 
+    assert "PYTHONPATH" in seen.read_text()
     assert "BULK_SENDER" not in seen.read_text()
     assert "BULK_SENDER_SECRET_KEY" in os.environ
 

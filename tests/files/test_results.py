@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.frames import STATUSES, rows_schema
+from domain.frames import BAD_ROWS, STATUSES, rows_schema
 from files.delimited import read_delimited
 from files.layouts import Encoding, Layout, Limits
-from files.result_workbooks import CUT_DETAIL, CUT_MARK, write_workbook
-from files.results import STATUS_COLUMNS, Summary, write_result
+from files.result_workbooks import CUT_DETAIL, CUT_MARK, ROWS_AT_ONCE, write_workbook
+from files.results import STATUS_COLUMNS, Summary, write_bad_rows, write_result
 from files.workbooks import read_workbook
 
 Cells = list[str | None]
 TEXTS = ["007", "NaN", "NULL", "1E5", "=2+2", "+1", "-1", "@x", 'say "x"', "a,b;c\td|e", "a\nb", "a\r\nb", "a\rb"]
-TEXTS += [" x ", "שלום", "😀", "#N/A", "http://x.example", "true", "2030-01-31", "\u2028"]
+TEXTS += [" x ", "שלום", "😀", "#N/A", "http://x.example", "true", "2030-01-31", "\u2028", "a&b", "<b>", "&lt;", "]]>"]
 
 
 def rows(*lines: tuple[int, Cells], width: int = 2) -> pl.DataFrame:
@@ -129,6 +131,113 @@ def test_no_text_becomes_a_formula_a_number_or_a_link(text: str, tmp_path: Path)
     assert not [tag for tag in ("<f>", "<v>", "<hyperlink") if tag in sheet]
 
 
+HOSTILE = [
+    "_x0041_",
+    "_x005F_",
+    "_x004a_x0042_",
+    "__x0041_",
+    "_x00",
+    "\x00",
+    "\x01a\x1f",
+    "\x0b",
+    "\r",
+    "\r\n",
+    "</t>",
+    " ",
+    "\n ",
+]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.lists(st.sampled_from(HOSTILE + TEXTS), min_size=1, max_size=4).map("".join), min_size=1, max_size=8)
+)
+def test_what_a_workbook_cannot_hold_as_it_is_comes_back_as_it_was(texts: list[str]) -> None:
+    """A control character would make the file unreadable; what looks like Excel's word for one is a text."""
+    cells: list[Cells] = [["x", text] for text in texts]
+    original = rows(*enumerate(cells, 2))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "result.xlsx"
+        write_result(original, statuses(), layout=Layout("xlsx", ("a", "b")), path=path)
+        again = xlsx_again(path)[1]
+
+    assert again["c1"].to_list() == texts
+
+
+@pytest.mark.parametrize("sign", ["\ufffe", "\uffff"])
+def test_what_no_xml_can_hold_leaves_the_workbook_readable(sign: str, tmp_path: Path) -> None:
+    layout = Layout("xlsx", ("a", "b"))
+
+    write_result(rows((2, [f"a{sign}", "x"])), statuses(), layout=layout, path=tmp_path / "result.xlsx")
+
+    assert xlsx_again(tmp_path / "result.xlsx")[1]["c0"].to_list() == [f"a_x{ord(sign):04X}_"]
+
+
+def test_rows_beyond_what_is_written_at_once_keep_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "result.xlsx"
+    count = 2 * ROWS_AT_ONCE + 1
+    cells: list[Cells] = [[str(number), "<" if number % 2 else None] for number in range(count)]
+    original = rows(*enumerate(cells, 4))
+    layout = Layout("xlsx", ("a", "b"), header_row=3, first_column=1)
+
+    write_result(original, statuses(), layout=layout, path=path)
+
+    with zipfile.ZipFile(path) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+    assert f'<dimension ref="B3:G{count + 3}"/>' in sheet
+    assert f'<row r="{count + 3}"><c r="B{count + 3}"' in sheet
+    assert xlsx_again(path)[1]["c0"].to_list() == original["c0"].to_list()
+
+
+def bad(*lines: tuple[int, str]) -> pl.DataFrame:
+    return pl.DataFrame(lines, schema=BAD_ROWS, orient="row")
+
+
+def test_bad_rows_of_a_csv_come_in_its_own_style(tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    layout = Layout(format="csv", header=("Näme", "n;x"), encoding="utf-8-sig", separator=";", line_end="\r\n")
+    original = rows((2, ["Anna", "1"]), (3, ["=2+2", None]), (7, ["007", "c\nd"]))
+
+    write_bad_rows(original, bad((3, "Row 3: n is empty; fill it in."), (7, "Row 7: Bad.")), layout=layout, path=path)
+
+    assert (
+        path.read_bytes()
+        == ('\ufeffNäme;"n;x";Problem\r\n=2+2;;"Row 3: n is empty; fill it in."\r\n007;"c\nd";Row 7: Bad.\r\n').encode()
+    )
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@settings(deadline=None, max_examples=60)
+@given(LINES, st.sampled_from(["csv", "xlsx"]), st.integers(1, 3), st.data())
+def test_bad_rows_come_back_as_they_were_uploaded(
+    table: list[Cells], kind: Literal["csv", "xlsx"], header_row: int, data: st.DataObject
+) -> None:
+    """They are corrected in this file and uploaded again: what the operator leaves must be what it was."""
+    layout = Layout(kind, ("first", "second"), header_row, sheet="My list" if kind == "xlsx" else None)
+    original = rows(*_numbered(table, header_row=header_row, gap=3))
+    chosen = data.draw(st.sets(st.sampled_from(original["row"].to_list()), min_size=1))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"bad.{kind}"
+        write_bad_rows(original, bad(*((row, f"Row {row}: x, y.") for row in sorted(chosen))), layout=layout, path=path)
+        found, again = csv_again(path) if kind == "csv" else xlsx_again(path)
+
+    assert found.header == ("first", "second", "Problem")
+    assert found.header_row == header_row
+    assert again["c2"].to_list() == [f"Row {row}: x, y." for row in sorted(chosen)]
+    kept = original.filter(pl.col("row").is_in(chosen))
+    assert again.select("c0", "c1").rows() == kept.select("c0", "c1").rows()
+
+
+def test_a_bad_row_that_had_to_be_cut_says_so(tmp_path: Path) -> None:
+    """Uploaded again, the cut value would take the place of the whole one."""
+    path = tmp_path / "bad.xlsx"
+    original = rows((2, ["x" * 40_000, "y"]))
+
+    write_bad_rows(original, bad((2, "Row 2: Bad.")), layout=Layout("xlsx", ("a", "b")), path=path)
+
+    assert xlsx_again(path)[1]["c2"].to_list() == [f"Row 2: Bad. {CUT_DETAIL}"]
+
+
 def test_a_repeated_download_adds_its_columns_again(tmp_path: Path) -> None:
     path = tmp_path / "result.csv"
     layout = Layout("csv", ("email", "Sending Status"))
@@ -142,7 +251,7 @@ def test_a_repeated_download_adds_its_columns_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("letter", ["x", "😀"])
 def test_a_text_too_long_for_excel_is_cut_with_a_word(letter: str, tmp_path: Path) -> None:
-    """XlsxWriter would drop the whole cell without an error; Excel counts an emoji as two."""
+    """Excel would call the file damaged; it counts an emoji as two."""
     path = tmp_path / "result.xlsx"
     layout = Layout("xlsx", ("a", "b"), sheet="List")
     longest = letter * (32_766 * 2 // len(letter.encode("utf-16-le")))
@@ -166,7 +275,7 @@ def test_rows_beyond_a_sheet_go_to_further_sheets(tmp_path: Path) -> None:
     joined = table.join(statuses(), on="row", how="left")
     layout = Layout("xlsx", ("a", "b"), sheet="A name as long as Excel allows..")
 
-    write_workbook(joined, ("a", "b", *STATUS_COLUMNS), layout=layout, path=path, facts=None, last_row=4)
+    write_workbook(joined, ("a", "b", *STATUS_COLUMNS), layout=layout, path=path, last_row=4)
 
     with zipfile.ZipFile(path) as archive:
         book = archive.read("xl/workbook.xml").decode()
@@ -174,6 +283,11 @@ def test_rows_beyond_a_sheet_go_to_further_sheets(tmp_path: Path) -> None:
     assert 'name="A name as long as Excel all (2)"' in book
     assert 'name="A name as long as Excel all (3)"' in book
     assert [sheet.count("<row ") for sheet in sheets] == [4, 4, 2]
+    assert [re.findall(r'r="(A[234])"[^>]*><is><t>(\d)<', sheet) for sheet in sheets] == [
+        [("A2", "2"), ("A3", "3"), ("A4", "4")],
+        [("A2", "5"), ("A3", "6"), ("A4", "7")],
+        [("A2", "8")],
+    ]
 
 
 def test_the_summary_has_facts_counts_and_a_chart(tmp_path: Path) -> None:

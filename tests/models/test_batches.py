@@ -145,7 +145,19 @@ def test_only_a_batch_at_rest_can_be_archived(database: Database, phase: Phase) 
             _archive(database, batch_id)
 
     assert batch(database, batch_id).archived_at == (NOW if phase in AT_REST else None)
-    assert _stands(database, batch_id) == (STATUS_IN[phase], phase)
+    if phase is not Phase.WAITING:
+        assert _stands(database, batch_id) == (STATUS_IN[phase], phase)
+
+
+def test_a_batch_that_is_archived_while_it_waits_is_rejected(database: Database) -> None:
+    """What nobody sees any more must not be sent by somebody who still has its form."""
+    batch_id = batch_in(database, Phase.WAITING)
+    _archive(database, batch_id)
+
+    assert _stands(database, batch_id) == (Status.ADMIN_REJECTION, Phase.STOPPED)
+    assert _acts(database, batch_id) == ["reject", "archive"]
+    with pytest.raises(NotAllowed, match="was rejected"):
+        _approve(database, batch_id)
 
 
 def test_an_approved_batch_that_is_about_to_be_sent_cannot_be_archived(database: Database) -> None:
@@ -178,6 +190,7 @@ def test_only_a_paused_batch_can_be_resumed(database: Database, phase: Phase) ->
         (Phase.CHECKING, {}, r"still being checked\. Wait for it: bulk-sender batch wait \d+ --until waiting"),
         (Phase.FAILED, {"reason": "no list"}, r"cannot be approved: no list"),
         (Phase.WAITING, {"valid": 0}, r"has no row that can be sent\. Correct the file"),
+        (Phase.WAITING, {"archived_at": NOW}, r"is archived, so it is not sent\. Create the batch again"),
         (Phase.STOPPED, {}, r"was rejected; a rejection is final"),
     ],
 )
@@ -232,7 +245,7 @@ def test_an_approval_freezes_what_the_links_are_made_with(database: Database) ->
 
 
 def test_a_decision_is_bound_to_the_file_and_the_version_that_were_decided_about(database: Database) -> None:
-    batch_id = batch_in(database, Phase.WAITING)
+    batch_id = batch_in(database, Phase.WAITING, revision=3)
     with database.write() as session:
         batches.approve(session, batch_id, act("a@acme.example", comment="fine", via="web"), link_print="print")
     decision = _decisions(database, batch_id)[0]
@@ -246,6 +259,7 @@ def test_a_decision_is_bound_to_the_file_and_the_version_that_were_decided_about
         "at": NOW,
         "file_sha256": FILE_SHA256,
         "process_version_id": batch(database, batch_id).process_version_id,
+        "revision": 3,
     }
 
 
@@ -435,3 +449,143 @@ def test_a_batch_has_no_id_before_it_was_written() -> None:
     columns: dict[str, Any] = {}
     with pytest.raises(ValueError, match="not written yet"):
         batches.id_of(Batch(**columns))
+
+
+# Correcting
+
+
+def _correct(database: Database, batch_id: int, *, seen: int = 0, rows_key: str = "new") -> None:
+    with database.write() as session:
+        batches.correct(session, batch_id, act(), seen_revision=seen, rows_key=rows_key, file_sha256="c" * 64)
+
+
+CHECKED: dict[str, Any] = {
+    "rows_key": "old", "recipients_key": "r", "problems_key": "p", "content_sha256": "c", "problems": [{"count": 1}],
+    "row_count": 3, "valid": 2, "invalid": 1, "warnings": 1, "link_print": "print",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [Status.PENDING_APPROVAL, Status.APPROVED])
+def test_a_corrected_batch_is_checked_and_decided_again(database: Database, status: Status) -> None:
+    batch_id = batch_in(database, Phase.WAITING, **{**CHECKED, "status": status.value})
+
+    _correct(database, batch_id)
+
+    found = batch(database, batch_id)
+    assert _stands(database, batch_id) == (Status.PENDING_APPROVAL, Phase.CHECKING)
+    assert (found.rows_key, found.revision, found.row_count) == ("new", 1, 3)
+    assert (found.recipients_key, found.problems_key, found.content_sha256, found.problems) == (None,) * 4
+    assert (found.valid, found.invalid, found.warnings, found.link_print) == (0, 0, 0, None)
+    [decision] = _decisions(database, batch_id)
+    assert (decision.act, decision.revision, decision.file_sha256) == ("correct", 1, "c" * 64)
+    assert found.file_sha256 == FILE_SHA256
+
+
+@pytest.mark.parametrize(
+    ("phase", "columns", "sentence"),
+    [
+        (Phase.CHECKING, {}, r"still being checked\. Wait for it: bulk-sender batch wait \d+ --until waiting"),
+        (Phase.SENDING, {}, r"is sending; rows can be corrected only while .* Create a batch of the corrected rows"),
+        (Phase.PAUSED, {}, r"is paused; rows can be corrected only while"),
+        (Phase.SETTLING, {}, r"is settling; rows can be corrected only while"),
+        (Phase.FINISHED, {}, r"is finished; rows can be corrected only while"),
+        (Phase.STOPPED, {}, r"was rejected, so it cannot be corrected\. Create a batch"),
+        (Phase.FAILED, {"reason": "no list"}, r"has no rows to correct: no list"),
+        (Phase.WAITING, {"archived_at": NOW}, r"is archived, so it cannot be corrected\. Create a batch"),
+    ],
+)
+def test_a_batch_that_does_not_wait_is_not_corrected(
+    database: Database, phase: Phase, columns: dict[str, object], sentence: str
+) -> None:
+    batch_id = batch_in(database, phase, **columns)
+    before = batch(database, batch_id).model_dump()
+
+    with pytest.raises(NotAllowed, match=sentence):
+        _correct(database, batch_id)
+
+    assert batch(database, batch_id).model_dump() == before
+    assert _acts(database, batch_id) == []
+
+
+def test_of_two_who_correct_the_same_rows_one_does(database: Database) -> None:
+    batch_id = batch_in(database, Phase.WAITING)
+
+    came = race(*[partial(_correct, database, batch_id, rows_key=key) for key in ("one", "two")])
+
+    assert [type(fault) for fault in came if fault is not None] == [NotAllowed]
+    found = batch(database, batch_id)
+    assert (found.rows_key, found.revision) == (("one", "two")[came.index(None)], 1)
+    assert _acts(database, batch_id) == ["correct"]
+
+
+def test_rows_that_were_corrected_since_are_not_corrected_over(database: Database) -> None:
+    batch_id = batch_in(database, Phase.WAITING, revision=2)
+
+    with pytest.raises(
+        NotAllowed, match=r"changed in this moment\. Get its problems again: bulk-sender batch problems"
+    ):
+        _correct(database, batch_id, seen=1)
+    assert _stands(database, batch_id) == (Status.PENDING_APPROVAL, Phase.WAITING)
+
+
+def test_of_an_approval_and_a_correction_at_once_what_is_approved_was_seen(database: Database) -> None:
+    """Whoever is second either is refused or makes the first void; the new rows are never approved unseen."""
+    for _ in range(5):
+        batch_id = batch_in(database, Phase.WAITING, process_version_id=deploy(database, process()))
+
+        def approve(batch_id: int = batch_id) -> None:
+            with database.write() as session:
+                batches.approve(session, batch_id, act(), link_print="print", seen_revision=0)
+
+        race(approve, partial(_correct, database, batch_id))
+
+        assert (batch(database, batch_id).revision, *_stands(database, batch_id)) == (
+            1,
+            Status.PENDING_APPROVAL,
+            Phase.CHECKING,
+        )
+        assert _acts(database, batch_id) in (["approve", "correct"], ["correct"])
+
+
+@pytest.mark.parametrize("decide", ["approve", "reject"])
+def test_a_decision_about_rows_that_were_corrected_since_does_not_hold(database: Database, decide: str) -> None:
+    batch_id = batch_in(database, Phase.WAITING, revision=1)
+
+    with database.write() as session:
+        decided = {
+            "approve": partial(batches.approve, link_print="print"),
+            "reject": batches.reject,
+        }[decide]
+        with pytest.raises(NotAllowed, match="was corrected after you were shown it"):
+            decided(session, batch_id, act(), seen_revision=0)
+
+    assert _stands(database, batch_id) == (Status.PENDING_APPROVAL, Phase.WAITING)
+
+
+def test_a_check_of_rows_that_were_corrected_since_moves_nothing(database: Database) -> None:
+    batch_id = batch_in(database, Phase.CHECKING, revision=1)
+    with database.write() as session:
+        moved = [
+            batches.advance(session, batch_id, Phase.WAITING, now=LATER, seen_revision=revision) for revision in (0, 1)
+        ]
+
+    assert moved == [False, True]
+
+
+# The same list
+
+
+def test_the_same_list_is_found_in_any_version_of_its_process_alone(database: Database) -> None:
+    versions = [deploy(database, process(name=name)) for name in ("First", "Second")]
+    other = deploy(database, process(key="other"))
+    first, second = [
+        batch_in(database, Phase.STOPPED, process_version_id=version, content_sha256="a") for version in versions
+    ]
+    batch_in(database, Phase.FINISHED, process_version_id=other, content_sha256="a")
+    batch_in(database, Phase.FINISHED, process_version_id=versions[0], content_sha256="b")
+    batch_in(database, Phase.FAILED, process_version_id=versions[0], content_sha256="a")
+
+    with database.read() as session:
+        assert [batch.id for batch in batches.same_content(session, "small", "a")] == [second, first]
+        assert [batch.id for batch in batches.same_content(session, "small", "a", apart_from=second)] == [first]
+        assert batches.same_content(session, "nothing", "a") == []

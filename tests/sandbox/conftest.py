@@ -80,11 +80,9 @@ def client(sandbox_url: str) -> Iterator[httpx.Client]:
 @pytest.fixture
 def sandbox(client: httpx.Client) -> httpx.Client:
     """The shared sandbox, emptied and without faults."""
-    client.delete("/sandbox/messages").raise_for_status()
-    client.delete("/sandbox/faults").raise_for_status()
-    client.delete("/sandbox/suppressions").raise_for_status()
-    settings: dict[str, object] = {"verified_senders": [], "delivery_seconds": None}
-    client.put("/sandbox/settings", json=settings).raise_for_status()
+    for kept in ("webhooks", "messages", "faults", "fates", "batches", "suppressions", "settings"):
+        client.delete(f"/sandbox/{kept}").raise_for_status()
+    client.put("/sandbox/settings", json={"delivery_seconds": None}).raise_for_status()
     return client
 
 

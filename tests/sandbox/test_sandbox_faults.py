@@ -212,7 +212,7 @@ def test_a_fraction_strikes_about_that_share() -> None:
     plan = Plan(seed=3, faults={"twilio": (Fault("429", fraction=0.2),)})
     struck = 0
     for _ in range(2000):
-        verdict, plan = faults.decide(plan, "twilio", "send")
+        verdict, plan = faults.decide(plan, "twilio", "send", now=0)
         struck += verdict.fault is not None
     assert 320 < struck < 480
 
@@ -221,7 +221,7 @@ def test_the_first_fault_that_strikes_wins_but_slow_adds_up() -> None:
     plan = Plan(
         faults={"twilio": (Fault("slow", latency_ms=5), Fault("429"), Fault("401"), Fault("slow", latency_ms=7))}
     )
-    verdict, _ = faults.decide(plan, "twilio", "send")
+    verdict, _ = faults.decide(plan, "twilio", "send", now=0)
     assert (verdict.fault, verdict.latency_ms) == (Fault("429"), 12)
 
 
@@ -252,7 +252,7 @@ def test_no_fault_of_one_provider_reaches_the_other(sandbox: httpx.Client, send_
 def test_a_fault_that_cannot_be_is_refused_with_a_reason(sandbox: httpx.Client, plan: object) -> None:
     sandbox.put("/sandbox/faults", json={"twilio": [{"kind": "slow", "next": 3}]}).raise_for_status()
     with pytest.raises(FaultRefused):
-        faults.from_json(plan, seed=1)
+        faults.from_json(plan, seed=1, now=0)
     answer = sandbox.put("/sandbox/faults", json=plan)
     assert answer.status_code == 400
     assert answer.json()["error"]

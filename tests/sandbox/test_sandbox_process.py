@@ -53,6 +53,7 @@ def test_a_stop_is_clean_and_a_start_finds_everything_again(start: Start, mail: 
     plan = {"seed": 5, "sendgrid": [{"kind": "credits", "left": 9}], "twilio": [{"kind": "429", "next": 2}]}
     lists = {"sendgrid": [{"address": "a@b.example", "reason": "Invalid"}], "twilio": []}
     settings = {"verified_senders": ["@acme.example"], "delivery_seconds": None}
+    fates = {"seed": 4, "addresses": {"x@b.example": "spam"}, "sendgrid": {"bounce": 0.5}, "twilio": {}}
     with client_of(url) as client:
         client.put("/sandbox/faults", json=plan).raise_for_status()
         client.put("/sandbox/suppressions", json=lists).raise_for_status()

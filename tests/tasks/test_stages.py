@@ -215,9 +215,9 @@ def test_the_form_decides_a_batch_once(around: Surroundings, tmp_path: Path) -> 
     batch_id = checked_batch(around, tmp_path)
 
     assert is_decided(around, batch_id) is None
-    assert decide(around, batch_id, form(Decision.APPROVE)) is None
+    assert decide(around, batch_id, form(Decision.APPROVE), revision=0) is None
     assert is_decided(around, batch_id) is True
-    assert decide(around, batch_id, form(Decision.REJECT)) is None
+    assert decide(around, batch_id, form(Decision.REJECT), revision=0) is None
     assert is_decided(around, batch_id) is True
     with around.database.read() as session:
         assert [(one.act, one.by, one.comment, one.via) for one in batches.decisions(session, batch_id)] == [
@@ -228,7 +228,7 @@ def test_the_form_decides_a_batch_once(around: Surroundings, tmp_path: Path) -> 
 def test_a_rejection_on_the_form_ends_the_batch(around: Surroundings, tmp_path: Path) -> None:
     batch_id = checked_batch(around, tmp_path)
 
-    decide(around, batch_id, form(Decision.REJECT))
+    decide(around, batch_id, form(Decision.REJECT), revision=0)
 
     assert is_decided(around, batch_id) is False
     assert batch(around.database, batch_id).phase == Phase.STOPPED
@@ -237,7 +237,7 @@ def test_a_rejection_on_the_form_ends_the_batch(around: Surroundings, tmp_path: 
 def test_the_form_says_why_an_approval_could_not_be_taken(around: Surroundings) -> None:
     batch_id = add_batch(around.database, definition=process(), phase=Phase.WAITING.value, row_count=1, invalid=1)
 
-    refusal = decide(around, batch_id, form(Decision.APPROVE))
+    refusal = decide(around, batch_id, form(Decision.APPROVE), revision=0)
 
     assert refusal is not None
     assert "no row that can be sent" in refusal

@@ -1,0 +1,55 @@
+"""Which links are open: those that a provider accepted, in any version of the process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+from sqlalchemy import update
+from sqlmodel import col
+
+from domain.states import Phase
+from models import open_links, recipients
+from models.database import Database
+from models.tables import Recipient
+from tests.factories import NOW, batch_in, deploy, people, process
+
+
+def sent_batch(database: Database, *, version_id: int, sent: set[int], **columns: Any) -> int:
+    """A batch of three valid rows (2, 3, 4) and one that is not; `sent` of them were accepted."""
+    frame = people(emails=2, sms=1, invalid=1)
+    usual = {"process_version_id": version_id, "row_count": 4, "valid": 3, "invalid": 1, "sent": len(sent)}
+    batch_id = batch_in(database, Phase.SENDING, **{**usual, "recipients_key": "kept", **columns})
+    with database.write() as session:
+        recipients.replace_all(session, batch_id, frame)
+        session.execute(
+            update(Recipient)
+            .where(col(Recipient.batch_id) == batch_id, col(Recipient.row).in_(sent))
+            .values(sent_at=NOW)
+        )
+    return batch_id
+
+
+def test_batches_with_open_links_are_those_of_the_process_that_sent_something(database: Database) -> None:
+    versions = [deploy(database, process(name=name)) for name in ("First", "Second")]
+    other = deploy(database, process(key="other"))
+    old, new = [sent_batch(database, version_id=version, sent={2}, recipients_key=str(version)) for version in versions]
+    sent_batch(database, version_id=other, sent={2})
+    sent_batch(database, version_id=versions[0], sent=set())
+    sent_batch(database, version_id=versions[0], sent={2}, recipients_key=None)
+
+    with database.read() as session:
+        assert open_links.batches_with_some(session, "small") == [(new, str(versions[1])), (old, str(versions[0]))]
+        assert open_links.batches_with_some(session, "small", apart_from=new) == [(old, str(versions[0]))]
+
+
+def test_the_open_rows_of_a_batch_are_those_that_were_sent(database: Database) -> None:
+    version_id = deploy(database, process())
+    half = sent_batch(database, version_id=version_id, sent={4, 2})
+    whole = sent_batch(database, version_id=version_id, sent={2, 3, 4})
+
+    with database.read() as session:
+        rows = open_links.open_rows(session, half)
+        assert open_links.open_rows(session, whole) is None, "all valid rows, without reading a million"
+    assert rows is not None
+    assert (rows.to_list(), rows.dtype, rows.name) == ([2, 4], pl.UInt32, "row")
