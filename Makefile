@@ -4,7 +4,7 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
 
-.PHONY: help setup demo up test coverage check lock clean
+.PHONY: help setup demo up test coverage check benchmarks lock clean
 
 help:
 	@echo "make demo   set up, then send one whole batch on the sandbox"
@@ -12,6 +12,7 @@ help:
 	@echo "make test   set up, then run all tests"
 	@echo "make coverage   the rules are tested in every branch"
 	@echo "make check  the checks of style, types, layers and spelling"
+	@echo "make benchmarks  what it costs beside the bare libraries (docs/speed.md)"
 	@echo "make lock   resolve the dependencies anew"
 
 setup: $(RUNTIME)
@@ -50,6 +51,9 @@ check: $(DEVELOPMENT)
 	$(BIN)/deptry .
 	$(BIN)/codespell
 	$(BIN)/djlint --check --lint console/templates sandbox/templates
+
+benchmarks: $(DEVELOPMENT)
+	$(BIN)/python -m benchmarks $(if $(NOTIFICATIONS_UTILS),--notifications-utils $(NOTIFICATIONS_UTILS))
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate --generate-hashes --extra build pyproject.toml -o requirements/runtime.txt

@@ -1,8 +1,8 @@
 # ruff: noqa: S603, T201  the measures run in children, and the table is printed
 """How everything here is measured: ours beside the bare library, each in a process of its own, in turns.
 
-These machines drift, so only a ratio of one run means something. CPU seconds are of the process, of its children
-and of a server that it speaks to; memory is the most that one of them held, preparation included.
+These machines drift, so only a ratio of one run means something. CPU seconds are of the process, of those that it
+started and of a server that it speaks to; memory is the most that one of them held, preparation included.
 """
 
 from __future__ import annotations
@@ -11,19 +11,25 @@ import argparse
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from statistics import median
 
+import psutil
+
 from benchmarks.lists import write_list
 
 KIBIBYTE = 1024
+SAMPLED_SECONDS = 0.02
+PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 MOST_MEMORY_MIB = 1_600
 OURS, BARE = "ours", "bare"
 TITLES = ("stage", "rows", "beside", "ours, rows/CPU-s", "bare, rows/CPU-s", "ratio", "goal", "met", "CPU s", "wall s", "peak MiB")  # fmt: skip
@@ -35,7 +41,7 @@ class Cost:
 
     cpu: float
     wall: float
-    memory: float
+    memory: float = 0.0
 
 
 class Missing(Exception):
@@ -94,11 +100,13 @@ class Comparison:
         """In the direction of the goal."""
         return ours / bare if self.at_least is None else bare / ours
 
-    def is_met(self, ratio: float | None, *, memory: float) -> bool:
-        """Whether the goal is reached, where there is a ratio, and the memory kept."""
+    def met(self, ratio: float | None, *, memory: float) -> str:
+        """Whether the goal is reached and the memory kept, as people read it."""
         slow = ratio is not None and self.at_most is not None and ratio > self.at_most
         few = ratio is not None and self.at_least is not None and ratio < self.at_least
-        return not slow and not few and memory <= MOST_MEMORY_MIB
+        if slow or few or memory > MOST_MEMORY_MIB:
+            return "**no**"
+        return "yes" if ratio is not None else "-"
 
 
 def cost_of(prepare: Prepare, path: Path) -> Cost:
@@ -106,22 +114,41 @@ def cost_of(prepare: Prepare, path: Path) -> Cost:
     job = prepare(path)
     cpu, wall = _cpu_seconds() + job.elsewhere(), time.perf_counter()
     job.run()
-    took = Cost(cpu=_cpu_seconds() + job.elsewhere() - cpu, wall=time.perf_counter() - wall, memory=0)
-    most = max(getrusage(who).ru_maxrss for who in (RUSAGE_SELF, RUSAGE_CHILDREN))
-    return Cost(cpu=took.cpu, wall=took.wall, memory=most / KIBIBYTE)
+    return Cost(cpu=_cpu_seconds() + job.elsewhere() - cpu, wall=time.perf_counter() - wall)
 
 
 def _cpu_seconds() -> float:
-    return sum(usage.ru_utime + usage.ru_stime for usage in map(getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN)))
+    """Of this process and all below it, those that have ended included."""
+    ended = sum(usage.ru_utime + usage.ru_stime for usage in map(getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN)))
+    return ended + sum(sum(process.cpu_times()[:4]) for process in psutil.Process().children(recursive=True))
 
 
 def _in_a_child(module: str, stage: str, side: str, path: Path) -> Cost:
     command = [sys.executable, "-m", "benchmarks.one", module, stage, side, str(path)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    told = json.loads(done.stdout.splitlines()[-1])
+    memory = 0.0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        while child.poll() is None:
+            memory = max(memory, _most_memory(child.pid))
+            time.sleep(SAMPLED_SECONDS)
+        output = child.stdout.read() if child.stdout else ""
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
+    told = json.loads(output.splitlines()[-1])
     if "missing" in told:
         raise Missing(told["missing"])
-    return Cost(**told)
+    return Cost(**told | {"memory": memory})
+
+
+def _most_memory(pid: int) -> float:
+    """The most that the process or one below it has held so far, while it lives."""
+    most = 0.0
+    with suppress(psutil.Error):
+        first = psutil.Process(pid)
+        for process in (first, *first.children(recursive=True)):
+            with suppress(OSError):
+                peak = PEAK.search(Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8"))
+                most = max(most, int(peak[1]) / KIBIBYTE if peak else 0.0)
+    return most
 
 
 def of_module(name: str) -> Sequence[Comparison]:
@@ -154,7 +181,7 @@ def line(module: str, comparison: Comparison, path: Path, *, rows: int, rounds: 
         f"{rows / cpu[BARE]:,.0f}" if with_bare else "-",
         "-" if ratio is None else f"{ratio:.2f}" if comparison.at_least is None else f"{ratio:.1f}",
         comparison.goal,
-        "yes" if comparison.is_met(ratio, memory=memory) else "**no**",
+        comparison.met(ratio, memory=memory),
         f"{cpu[OURS]:.2f}",
         f"{median(cost.wall for cost in costs[OURS]):.2f}",
         f"{memory:,.0f}",

@@ -2,7 +2,7 @@
 
 PATH is the folder that `notifications_utils` is imported from, such as the site-packages of an environment of this
 Python in which github.com/alphagov/notifications-utils is installed; without it the package must be installed here.
-Both read the same file from disk and find every bad row.
+Both read the same file from disk and find every bad row; neither does so for the first time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.check import ROOMY
+from benchmarks.check import ROOMY, beginning
 from benchmarks.measure import Comparison, Job, Missing, main
 from domain.columns import recognise
 from domain.processes import ProcessDefinition, read_definition
@@ -56,21 +56,26 @@ workflow:
 
 
 def _with_titles(path: Path) -> Path:
+    """The list as Notify wants it: one address in a hundred is wrong, and none is of a kind that only one of both takes."""
     target = path.with_name("notify.csv")
-    cells = pl.read_csv(path, infer_schema=False)
+    cells = pl.read_csv(path, infer_schema=False).with_columns(
+        pl.col("email").str.replace("ä", "a"), pl.col("phone").str.replace(r" ext\. .*", "")
+    )
     cells.rename({name: TITLES.get(name, name.replace("_", " ")) for name in cells.columns}).write_csv(target)
     return target
 
 
 def _ours(path: Path, *, channel: str) -> Job:
     source, definition = _with_titles(path), _definition(channel)
+    small = beginning(source)
 
-    def check() -> int:
+    def check(source: Path = source) -> int:
         table = read(source, file_name=source.name, limits=ROOMY)
         columns = recognise(table.layout.header, definition, file_name=source.name)
         recipients = judge(table.rows, columns, definition).recipients
         return recipients.height - int(recipients["valid"].sum())
 
+    check(small)
     return Job(check)
 
 
@@ -78,10 +83,11 @@ def _notify(path: Path, *, channel: str) -> Job:
     source = _with_titles(path)
     recipient_csv, template = _package(), _template(channel)
 
-    def check() -> int:
+    def check(source: Path = source) -> int:
         rows = recipient_csv(source.read_text(encoding="utf-8"), template=template, allow_international_sms=True)
         return sum(1 for _ in rows.rows_with_errors)
 
+    check(beginning(source))
     return Job(check)
 
 

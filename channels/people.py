@@ -1,24 +1,21 @@
-"""What a channel is given of a recipient."""
+"""How a channel knows requests and their members again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One member of a request.
+    """One member of a request, as far as it takes to look them up.
 
     Attributes:
-        row: the recipient's row, the only thing of a person that a provider stores as metadata.
         address: normalised email address or E.164 number.
-        values: data items as text, and the link.
+        link: their personal link.
     """
 
-    row: int
     address: str
-    values: Mapping[str, str]
+    link: str
 
 
 @dataclass(frozen=True, slots=True)

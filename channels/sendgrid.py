@@ -20,8 +20,11 @@ from email.utils import parseaddr
 from functools import partial
 from typing import Any
 from urllib.error import URLError
+from urllib.request import Request
 
 import orjson
+import polars as pl
+from python_http_client.client import Client
 from python_http_client.exceptions import HTTPError
 from sendgrid import SendGridAPIClient
 
@@ -30,7 +33,7 @@ from channels.people import Label, Person
 from domain.doubts import Sighting
 from domain.outcomes import Outcome, OutcomeKind
 from domain.processes import EmailOutput
-from domain.rendering import tagged
+from domain.rendering import Email, tagged
 
 DEFAULT_HOST = "https://api.sendgrid.com"
 SUBSTITUTION_BYTES = 10_000
@@ -50,8 +53,8 @@ _CREDITS = "Maximum credits exceeded"
 _SENDER = "verified Sender Identity"
 
 
-def compose(output: EmailOutput, people: Sequence[Person], *, label: Label) -> dict[str, Any]:
-    """The body of one mail/send call.
+def compose(output: EmailOutput, people: pl.DataFrame, *, label: Label) -> bytes:
+    """The body of one mail/send call, as it leaves.
 
     The texts go once, with tags where personal values stand; each person carries the
     replacements. Click tracking would rewrite the links, so it is off for both parts, as are
@@ -59,7 +62,7 @@ def compose(output: EmailOutput, people: Sequence[Person], *, label: Label) -> d
 
     Args:
         output: what the process sends.
-        people: at most 1,000, no address twice.
+        people: PERSONAL, at most 1,000 in the order of the request, no address twice.
         label: comes back in every receipt as `bs_batch`, `bs_request` and `bs_unit`, beside `bs_row`.
     """
     email = tagged(output, mark=label.batch[:12])
@@ -67,20 +70,7 @@ def compose(output: EmailOutput, people: Sequence[Person], *, label: Label) -> d
     content = [{"type": "text/plain", "value": email.text}]
     if email.html is not None:
         content.append({"type": "text/html", "value": email.html})
-    return {
-        "personalizations": [
-            {
-                "to": [{"email": person.address}],
-                "substitutions": email.substitutions(person.values),
-                "custom_args": {
-                    "bs_batch": label.batch,
-                    "bs_request": str(label.request),
-                    "bs_unit": label.unit,
-                    "bs_row": str(person.row),
-                },
-            }
-            for person in people
-        ],
+    shared = {
         "from": {"email": address, "name": name} if name else {"email": address},
         "subject": email.subject,
         "content": content,
@@ -90,11 +80,48 @@ def compose(output: EmailOutput, people: Sequence[Person], *, label: Label) -> d
             "subscription_tracking": {"enable": False},
         },
     }
+    return b'{"personalizations":[%s],%s' % (_personalizations(email, people, label), orjson.dumps(shared)[1:])
 
 
-def digest(body: Mapping[str, Any]) -> str:
-    """SHA-256 of a body's content, the same for the same call."""
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+def _personalizations(email: Email, people: pl.DataFrame, label: Label) -> bytes:
+    """One object a person, written by columns: a million in a few seconds."""
+    replaced = email.substitutions(people.columns)
+    person = pl.struct(
+        pl.concat_list(pl.struct(pl.col("address").alias("email"))).alias("to"),
+        *([pl.struct(*replaced).alias("substitutions")] if replaced else []),
+        pl.struct(
+            pl.lit(label.batch).alias("bs_batch"),
+            pl.lit(str(label.request)).alias("bs_request"),
+            pl.lit(label.unit).alias("bs_unit"),
+            pl.col("row").cast(pl.String).alias("bs_row"),
+        ).alias("custom_args"),
+    )
+    written: str = people.select(person.struct.json_encode().str.join(",")).item()
+    return written.encode()
+
+
+def digest(body: bytes) -> str:
+    """SHA-256 of a body, the same for the same call."""
+    return hashlib.sha256(body).hexdigest()
+
+
+class _Call(Client):  # type: ignore[misc]  # ships no types
+    """One call of SendGrid's client with a body that is written already: its own way costs as much as all the rest."""
+
+    def __init__(self, to: Client, body: bytes) -> None:
+        super().__init__(
+            host=to.host,
+            version=to._version,  # noqa: SLF001  what the client itself hands on to a longer path
+            request_headers=dict(to.request_headers),
+            url_path=to._url_path,  # noqa: SLF001
+            timeout=to.timeout,
+        )
+        self._body = body
+
+    def _make_request(self, opener: Any, request: Request, timeout: float | None = None) -> Any:  # noqa: ANN401
+        request.data = self._body
+        request.add_header("Content-Type", "application/json")
+        return super()._make_request(opener, request, timeout=timeout)
 
 
 class SendGrid:
@@ -105,10 +132,9 @@ class SendGrid:
         client = SendGridAPIClient(api_key, host=host.rstrip("/"))
         client.client.timeout = timeout_seconds  # it has none of its own
         self._client = client.client
-        self._post = client.client.mail.send.post
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="sendgrid")
 
-    async def send(self, body: Mapping[str, Any]) -> Outcome:
+    async def send(self, body: bytes) -> Outcome:
         """Make one call, once, and say what its answer proves."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._send, body)
 
@@ -121,9 +147,9 @@ class SendGrid:
         """Let the calls that are under way end."""
         self._threads.shutdown(wait=True)
 
-    def _send(self, body: Mapping[str, Any]) -> Outcome:
+    def _send(self, body: bytes) -> Outcome:
         try:
-            response = self._post(request_body=body)
+            response = _Call(self._client.mail.send, body).post()
         except HTTPError as answer:
             return classify(answer.status_code, dict(answer.headers or {}), answer.body)
         except Exception as fault:  # noqa: BLE001  whatever else happens after the connect may hide an acceptance

@@ -19,11 +19,11 @@ import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from domain.deliveries import Kind, Receipt, Saying
 from domain.splitting import EMAIL
 
+PATH = "/webhooks/sendgrid"
 SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
 
@@ -34,7 +34,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "delivered": Kind.DELIVERED,
         "bounce": Kind.BOUNCED,
         "dropped": Kind.DROPPED,
-        "cancel_drop": Kind.DROPPED,
         "spamreport": Kind.REPORTED,
         "unsubscribe": Kind.OPTED_OUT,
         "group_unsubscribe": Kind.OPTED_OUT,
@@ -76,18 +75,6 @@ _NUMBER = re.compile(r"\d{1,9}")
 _UID = re.compile(r"[0-9a-f]{32}")
 _WORD = re.compile(r"[\w+/=.-]{1,120}", re.ASCII)
 _EARLIEST, _LATEST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-
-
-def load_key(text: str) -> ec.EllipticCurvePublicKey:
-    """The public key as SendGrid shows it: base64, with or without the lines of PEM around it.
-
-    Raises:
-        ValueError: it is no public key of the curve P-256.
-    """
-    found = load_der_public_key(base64.b64decode(re.sub(r"-----[A-Z ]+-----|\s", "", text), validate=True))
-    if not isinstance(found, ec.EllipticCurvePublicKey) or not isinstance(found.curve, ec.SECP256R1):
-        raise ValueError("it is no public key of the curve P-256")  # noqa: TRY004  a wrong value, of whatever type
-    return found
 
 
 def is_signed(key: ec.EllipticCurvePublicKey, body: bytes, *, signature: str, timestamp: str) -> bool:
@@ -140,7 +127,7 @@ def _receipt(event: Any) -> Receipt | None:  # noqa: ANN401  JSON of any kind
 def _code(event: Mapping[str, Any], kind: Kind) -> str | None:
     """A word of ours, or an enhanced status; a status that says nothing gives way to SendGrid's own class."""
     if kind is Kind.DROPPED:
-        return "cancelled" if event["event"] == "cancel_drop" else _beginning(DROPS, _text(event, "reason"))
+        return _beginning(DROPS, _text(event, "reason"))
     if kind not in {Kind.BOUNCED, Kind.BLOCKED, Kind.DEFERRED}:
         return None
     texts = (_text(event, name) for name in ("status", "reason", "response"))

@@ -17,16 +17,18 @@ from typing import Any
 
 import aiohttp
 import orjson
+import polars as pl
 from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
 from channels.people import Label, Person
+from channels.twilio_receipts import callback_url
 from domain.doubts import Sighting
 from domain.outcomes import Outcome, OutcomeKind
 from domain.processes import SmsOutput
-from domain.rendering import fill
+from domain.rendering import filled
 
 DEFAULT_HOST = "https://api.twilio.com"
 BODY_CHARACTERS = 1600
@@ -73,10 +75,26 @@ _TOO_MANY, _SERVER = 429, 500
 _retry_after: ContextVar[str | None] = ContextVar("retry_after", default=None)
 
 
-def compose(output: SmsOutput, person: Person) -> dict[str, str]:
-    """The arguments of one message; a sender that begins with MG is a messaging service."""
+def compose(output: SmsOutput, people: pl.DataFrame, labels: Sequence[Label], *, base: str) -> list[dict[str, str]]:
+    """The arguments of one message to each person; a sender that begins with MG is a messaging service.
+
+    Args:
+        output: what the process sends.
+        people: PERSONAL, one line a message.
+        labels: name each message's request in what Twilio posts of it later.
+        base: what our public addresses begin with.
+    """
     sender = "messaging_service_sid" if re.fullmatch(r"MG[0-9a-f]{32}", output.sender) else "from_"
-    return {"to": person.address, sender: output.sender, "body": fill(output.text, person.values)}
+    texts = people.select("address", body=filled(output.text, people.columns))
+    return [
+        {
+            "to": address,
+            sender: output.sender,
+            "body": body,
+            "status_callback": callback_url(base, batch=label.batch, request=label.request),
+        }
+        for (address, body), label in zip(texts.iter_rows(), labels, strict=True)
+    ]
 
 
 def digest(message: Mapping[str, str]) -> str:
@@ -139,7 +157,7 @@ class Twilio:
             messages = await self._client.messages.stream_async(to=person.address, limit=_MESSAGES_READ)
             async for message in messages:
                 read += 1
-                if person.values["link"] in (message.body or ""):
+                if person.link in (message.body or ""):
                     return Sighting(LIST, found=True, provider_id=message.sid)
                 recent = message.date_created is None or message.date_created >= asked_at - _CLOCKS_APART
                 hidden = hidden or (recent and not message.body)

@@ -18,6 +18,7 @@ from domain.suppressions import Mark, SuppressionKind
 
 SIGNATURE = "X-Twilio-Signature"
 PATH = "/webhooks/twilio"
+INBOUND = "/webhooks/twilio/inbound"
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {

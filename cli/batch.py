@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,8 @@ import typer
 
 from cli.output import complain, require_place, say, show_json, show_table
 from deployments.surroundings import Surroundings, surroundings
-from deployments.views import batch_view
+from deployments.views import batch_view, detailed_view
+from domain.annotation import CHANNELS
 from domain.errors import BulkSenderError, FileProblem, NotAllowed, NotFound
 from domain.states import Phase, Status
 from models import batches, processes
@@ -62,6 +64,8 @@ def check(
         definition = processes.definition_of(processes.live(session, process))
     if not file.is_file():
         raise NotFound(f"There is no file {file}. Check the path.")
+    if bad_rows is not None:
+        require_place(bad_rows)
     try:
         found = check_file(surroundings(), file, definition, rows_to=rows, bad_rows_to=bad_rows)
     except FileProblem as problem:
@@ -155,7 +159,12 @@ def list_(
 @app.command()
 def show(batch_id: Id, as_json: AsJson = False) -> None:
     """Show one batch."""
-    view = _view(batch_id)
+    around = surroundings()
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        version = processes.version_by_id(session, batch.process_version_id)
+        days = around.settings.delivery_days
+        view = detailed_view(session, batch, version, delivery_days=days, now=datetime.now(UTC))
     if as_json:
         show_json(view)
         return
@@ -169,14 +178,16 @@ def show(batch_id: Id, as_json: AsJson = False) -> None:
             ("Created", view["created_at"]),
             ("Status", view["status"] + (", archived" if view["archived"] else "")),
             ("Phase", view["phase"] + (f": {view['reason']}" if view["reason"] else "")),
+            *([("Written to twice", f"{view['duplicates']:,} recipients")] if view["duplicates"] else []),
             ("Sent", f"{counts['sent']:,}/{counts['rows']:,}"),
             *(
                 (name.replace("_", " ").capitalize(), f"{number:,}")
                 for name, number in counts.items()
                 if name != "sent"
             ),
+            *((f"{CHANNELS[channel]} delivery", _deliveries(found)) for channel, found in view["deliveries"].items()),
             ("File", view["file"]),
-            *([("Corrected", f"{view['revision']:,} times")] if view["revision"] else []),
+            *([("Corrections", view["revision"])] if view["revision"] else []),
             ("Flow run", view["flow_run_id"] or ""),
         ],
     )
@@ -281,7 +292,7 @@ def problems(
         return
     waits = _view(batch_id)["phase"] == Phase.WAITING
     upload = f"correct {batch_id} {output} --by EMAIL" if waits else f"create {output} --process KEY --sender EMAIL"
-    say(f"Written: {output} ({number:,} rows). Correct its cells, then upload it: bulk-sender batch {upload}")
+    say(f"Written: {output} ({_rows(number)}). Correct its cells, then upload it: bulk-sender batch {upload}")
 
 
 @app.command()
@@ -297,11 +308,15 @@ def correct(
 
     who = acts.Person(acts.email_of(by, "The operator"), VIA, comment)
     changed = acts.correct(surroundings(), batch_id, file, who=who)
-    if changed:
-        said = f"has {changed:,} corrected rows and is being checked again. Wait for it: bulk-sender batch wait {batch_id} --until waiting"
+    if as_json:
+        show_json(_view(batch_id))
+    elif changed:
+        say(
+            f"Batch {batch_id} has {_rows(changed)} corrected and is checked again, then it waits for approval again: "
+            f"bulk-sender batch wait {batch_id} --until waiting"
+        )
     else:
-        said = f"has these rows already; nothing was changed. Correct the cells of {file.name} first"
-    _done(batch_id, said, as_json=as_json)
+        say(f"Batch {batch_id} has these rows already; nothing was changed. Correct the cells of {file.name} first.")
 
 
 def wait_for(
@@ -356,12 +371,20 @@ def _done(batch_id: int, what: str, *, as_json: bool) -> None:
         say(f"Batch {batch_id} {what}.")
 
 
+def _rows(number: int) -> str:
+    return f"{number:,} row{'s' if number != 1 else ''}"
+
+
 def _status(text: str) -> str:
     known = [*(one.value for one in Status), batches.ARCHIVED]
     for one in known:
         if one.casefold().replace(" ", "") == text.casefold().replace(" ", "").replace("_", "").replace("-", ""):
             return one
     raise BulkSenderError(f"There is no status {text!r}. Choose from: {', '.join(known)}.")
+
+
+def _deliveries(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} {delivery.replace('_', ' ')}" for delivery, number in found.items() if number)
 
 
 def _show_problems(problems: Sequence[Mapping[str, Any]]) -> None:

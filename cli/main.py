@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli import batch, process
+from cli import batch, process, suppression
 from cli.output import complain
 from cli.running import demo, up
 from domain.errors import BulkSenderError
@@ -28,6 +28,7 @@ app.command()(demo)
 app.command()(up)
 app.add_typer(process.app, name="process")
 app.add_typer(batch.app, name="batch")
+app.add_typer(suppression.app, name="suppression")
 
 
 def main() -> None:

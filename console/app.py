@@ -15,6 +15,7 @@ from starlette.background import BackgroundTask
 from starlette.middleware.base import RequestResponseEndpoint
 
 from console.landing import prefilled
+from console.webhooks import Webhooks
 from deployments.results import result_name, write_file
 from deployments.surroundings import Surroundings
 from domain.errors import BulkSenderError, NotFound
@@ -37,6 +38,7 @@ def make_app(around: Surroundings) -> FastAPI:
     """The web app over one database and storage."""
     app = FastAPI(title="Bulk Sender", docs_url=None, redoc_url=None, openapi_url=None)
     pages = Jinja2Templates(directory=_HERE / "templates")
+    Webhooks(around).add_to(app)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
 
     @app.middleware("http")

@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 
 from domain.annotation import bad_rows
+from domain.columns import notes, recognise
 from domain.content import content_sha256
 from domain.findings import Found, summarise, to_objects
 from domain.processes import ProcessDefinition
@@ -14,7 +15,7 @@ from files.results import write_bad_rows
 from tasks.earlier import links_of_others, same_list
 from tasks.ingest import limits, read_for
 from tasks.surroundings import Surroundings
-from tasks.validate import judge_rows
+from tasks.validate import judge_rows, without_suppressed
 
 
 def check_file(
@@ -47,12 +48,20 @@ def check_file(
         link_length=around.links.length,
         open_links=links_of_others(around, definition.key),
     )
+    judged = without_suppressed(around, judged, definition)
     if rows_to is not None:
         with rows_to.open("wb") as file:
             for row in to_objects(judged):
                 file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-    found = summarise(judged)
+    layout = table.layout
+    said = notes(
+        recognise(layout.header, definition, file_name=path.name),
+        header_row=layout.header_row,
+        sheet=layout.sheet,
+        other_sheets=layout.other_sheets,
+    )
+    found = summarise(judged, notes=said)
     if bad_rows_to is not None and found["counts"]["invalid"]:
         write_bad_rows(table.rows, bad_rows(judged.problems), layout=table.layout, path=bad_rows_to)
     same = same_list(around, definition.key, content_sha256(judged.recipients), rows=found["counts"]["rows"])
-    return Found(counts=found["counts"], problems=[*same, *found["problems"]])
+    return Found(counts=found["counts"], problems=[*same, *found["problems"]], notes=said)

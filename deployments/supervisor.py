@@ -241,6 +241,7 @@ def _children(settings: Settings) -> list[Child]:
     if settings.needs_sandbox:
         play = [python, "-m", "sandbox", "--host", "127.0.0.1", "--port", str(settings.sandbox_port)]
         play += ["--home", str(settings.home.resolve() / "sandbox"), "--api-key", SANDBOX_SENDGRID_KEY]
+        play += ["--sendgrid-webhook-url", f"http://127.0.0.1:{settings.web_port}/webhooks/sendgrid"]
         play += ["--account-sid", SANDBOX_TWILIO_SID, "--auth-token", SANDBOX_TWILIO_TOKEN]
         children.append(Child("sandbox", play, health=f"{settings.sandbox_url}/sandbox/health"))
     web = f"http://127.0.0.1:{settings.web_port}/health"

@@ -1,4 +1,4 @@
-"""What the operator reads beside each row of their own file: sent or not, why, by which channel, when."""
+"""What the operator reads beside each row of their own file: sent or not, why, by which channel, when; delivered or not."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ STATES = {
     "unresolved": "Unresolved",
     "pending": "Waiting",
     "stopped": "Stopped",
+    "held": "Held",
     "failed": "Not sent",
 }
 """State of a message -> what its row says. Of several messages the first in this order speaks for the row."""
@@ -27,8 +28,21 @@ REASONS = {
     "unresolved": "perhaps sent; nothing could be found out about it",
     "pending": "waiting to be sent",
     "stopped": "not sent, because the batch was rejected before",
+    "held": "not written to",
 }
 """What the detail says where nothing better is known."""
+DELIVERIES = {
+    "delivered": "Delivered",
+    "accepted": "Waiting for a report",
+    "deferred": "Delayed",
+    "silent": "Sent; no report of delivery",
+    "opted_out": "Opted out",
+    "bounced": "Bounced",
+    "undelivered": "Undelivered",
+    "dropped": "Dropped",
+    "failed": "Failed",
+}
+"""Delivery of an accepted message -> what its row says. Of several messages the first in this order speaks."""
 ROW_OF_PROBLEM = r"^Row (\d+): "
 """The number of the row in the text of its problem."""
 
@@ -50,14 +64,15 @@ def annotate(recipients: pl.DataFrame, problems: pl.DataFrame, messages: pl.Data
     if stage == "check":
         status = pl.when("valid").then(pl.lit("Ready")).otherwise(pl.lit("Problem"))
         nothing = pl.lit(None, pl.String)
-        return _statuses(known, status=status, detail=pl.col("problems"), channel=nothing, sent_at=nothing)
+        return _statuses(known, status, pl.col("problems"), *[nothing] * 5)
     known = known.join(_of_messages(messages), on=ROW, how="left", maintain_order="left")
     ranked = pl.col("rank").replace_strict(dict(enumerate(STATES.values())), default=None, return_dtype=pl.String)
     unsent = pl.when("valid").then(pl.lit("Waiting")).otherwise(pl.lit("Not sent"))
     detail = pl.concat_str("problems", "details", separator=" ", ignore_nulls=True)
-    return _statuses(
-        known, status=pl.coalesce(ranked, unsent), detail=detail, channel=pl.col("channels"), sent_at=pl.col("sent_at")
-    )
+    delivery = pl.col("step").replace_strict(dict(enumerate(DELIVERIES.values())), default=None, return_dtype=pl.String)
+    told = (pl.col(name) for name in ("channels", "sent_at"))
+    reported = (pl.col(name) for name in ("delivery_details", "delivery_at"))
+    return _statuses(known, pl.coalesce(ranked, unsent), detail, *told, delivery, *reported)
 
 
 def bad_rows(problems: pl.DataFrame) -> pl.DataFrame:
@@ -81,23 +96,36 @@ def _of_rows(recipients: pl.DataFrame, problems: pl.DataFrame) -> pl.DataFrame:
 
 
 def _of_messages(messages: pl.DataFrame) -> pl.DataFrame:
-    """One line a row: `rank` of its best state, `details`, `channels` that were accepted, first `sent_at`."""
+    """One line a row: what was sent, and how far it has come.
+
+    `rank` of the best state, `details`, `channels` that were accepted, first `sent_at`; `step` of the best
+    delivery, `delivery_details`, and when the best came about.
+    """
     channel = pl.col("channel").replace_strict(CHANNELS, default=pl.col("channel"))
     why = pl.coalesce("detail", pl.col("state").replace_strict(REASONS, default=None, return_dtype=pl.String))
     accepted = pl.col("state") == "accepted"
     ranks = {state: rank for rank, state in enumerate(STATES)}
+    steps = {delivery: step for step, delivery in enumerate(DELIVERIES)}
+    delivery = pl.when(accepted | pl.col("delivery").is_not_null()).then(pl.col("delivery").fill_null("accepted"))
     told = messages.sort(ROW, "channel", maintain_order=True).select(
         ROW,
         rank=pl.col("state").replace_strict(ranks, return_dtype=pl.Int64),
         detail=pl.when(~accepted).then(pl.concat_str(channel, pl.lit(": "), _sentence(why))),
         accepted=pl.when(accepted).then(channel),
         sent_at=pl.when(accepted).then("sent_at"),
+        step=delivery.replace_strict(steps, return_dtype=pl.Int64),
+        delivery_detail=pl.concat_str(channel, pl.lit(": "), _sentence(pl.col("delivery_detail"))),
+        delivery_at=pl.when(~pl.col("delivery").is_in(["accepted", "silent"])).then("delivery_at"),
     )
+    best = pl.col("step") == pl.col("step").min()
     return told.group_by(ROW, maintain_order=True).agg(
         pl.col("rank").min(),
         pl.col("detail").drop_nulls().str.join(" ").alias("details"),
         pl.col("accepted").drop_nulls().str.join(", ").alias("channels"),
         pl.col("sent_at").min(),
+        pl.col("delivery_detail").drop_nulls().str.join(" ").alias("delivery_details"),
+        pl.col("delivery_at").filter(best).min(),
+        pl.col("step").min(),
     )
 
 
@@ -106,8 +134,7 @@ def _sentence(text: pl.Expr) -> pl.Expr:
     return pl.when(text.str.contains(r"[.!?…]$")).then(text).otherwise(text + ".")
 
 
-def _statuses(
-    known: pl.DataFrame, *, status: pl.Expr, detail: pl.Expr, channel: pl.Expr, sent_at: pl.Expr
-) -> pl.DataFrame:
-    texts = zip(list(STATUSES)[1:], (status, detail, channel, sent_at), strict=True)
-    return known.select(ROW, *(pl.when(text != "").then(text).alias(name) for name, text in texts))
+def _statuses(known: pl.DataFrame, *texts: pl.Expr) -> pl.DataFrame:
+    """STATUSES of these texts, one a column."""
+    named = zip(list(STATUSES)[1:], texts, strict=True)
+    return known.select(ROW, *(pl.when(text != "").then(text).alias(name) for name, text in named))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from domain.errors import FileErrorCode, FileProblem
 from domain.processes import DataItem, ProcessDefinition
 from domain.titles import folded
 
 MOST_NAMED = 12
+ALIKE = 0.55
+"""Of difflib's ratio: `E-mail address` is near to `email`, `Name` to `first_name`, `Note` to nothing."""
 LIKE_DATA = re.compile(r"@|\d{5}")
 """An address or a number: a file without a header shows its first recipient there, whom no message may name."""
 LONGEST_HEADER = 40
@@ -24,10 +27,12 @@ class Columns:
         of_item: data item name -> index of its column, in the order of the definition; an item without a
             column is left out.
         extra: header texts of the columns that are no data item, in file order; kept, never used.
+        absent: names of the items without a column, in the order of the definition.
     """
 
     of_item: Mapping[str, int]
     extra: tuple[str, ...]
+    absent: tuple[str, ...]
 
 
 def recognise(
@@ -59,6 +64,7 @@ def recognise(
     columns = Columns(
         of_item={item.name: found[item.name] for item in definition.data_items if item.name in found},
         extra=tuple(text or "" for index, text in enumerate(header) if index not in found.values()),
+        absent=tuple(item.name for item in definition.data_items if item.name not in found),
     )
     _refuse_what_is_missing(columns, definition, header=header, file_name=file_name)
     return columns
@@ -82,7 +88,7 @@ def address_items(definition: ProcessDefinition) -> tuple[DataItem, ...]:
 
 
 def _found(header: Sequence[str | None], definition: ProcessDefinition, *, file_name: str) -> dict[str, int]:
-    """Data item name -> column index; an exact title wins over one that is only alike."""
+    """Data item name -> column index."""
     names = {folded(item.name): item.name for item in definition.data_items}
     found: dict[str, int] = {}
     for index, text in enumerate(header):
@@ -102,8 +108,9 @@ def _found(header: Sequence[str | None], definition: ProcessDefinition, *, file_
 def _refuse_what_is_missing(
     columns: Columns, definition: ProcessDefinition, *, header: Sequence[str | None], file_name: str
 ) -> None:
-    missing = [item.name for item in definition.data_items if item.required and item.name not in columns.of_item]
+    missing = [item.name for item in definition.data_items if item.required and item.name in columns.absent]
     addresses = [item.name for item in address_items(definition)]
+    sought = missing or addresses
     if missing:
         lack = f"has no column for {_listed(missing, last='and')}, which {definition.name} needs"
     elif not any(name in columns.of_item for name in addresses):
@@ -112,9 +119,19 @@ def _refuse_what_is_missing(
         return
     raise FileProblem(
         FileErrorCode.DIFFERENT_PROCESS,
-        f"{file_name} {lack} (found: {_titles(header)}). "
+        f"{file_name} {lack} (found: {_titles(header)}).{_nearest(sought, columns)} "
         f"Download the example file of {definition.name} and use its column titles.",
     )
+
+
+def _nearest(sought: Sequence[str], columns: Columns) -> str:
+    """A sentence on the extra columns that may be meant; none where a title may be somebody's data."""
+    if any(LIKE_DATA.search(title) for title in columns.extra):
+        return ""
+    titles_ = {folded(title): title for title in reversed(columns.extra) if folded(title)}
+    near = [(name, get_close_matches(folded(name), titles_, n=1, cutoff=ALIKE)) for name in sought]
+    meant = [f"{_shown(titles_[found[0]])} (for {name})" for name, found in near if found]
+    return f" Nearest to it: {', '.join(meant)}." if meant else ""
 
 
 def _listed(names: Sequence[str], *, last: str) -> str:
@@ -124,10 +141,46 @@ def _listed(names: Sequence[str], *, last: str) -> str:
 
 def _titles(header: Sequence[str | None]) -> str:
     """The header as a person would read it out, shortened, and without what looks like somebody's data."""
-    titles = [" ".join(text.split()) for text in header if text and text.strip()]
-    if any(LIKE_DATA.search(text) for text in titles):
+    shown = [_shown(text) for text in header if text and text.strip()]
+    if any(LIKE_DATA.search(text or "") for text in header):
         return "data instead of titles in the first row"
-    short = [text if len(text) <= LONGEST_HEADER else text[:LONGEST_HEADER] + "…" for text in titles[:MOST_NAMED]]
-    if not short:
-        return "no titles at all"
-    return ", ".join(short) + (f" and {len(titles) - MOST_NAMED} more" if len(titles) > MOST_NAMED else "")
+    return named(shown) if shown else "no titles at all"
+
+
+def named(texts: Sequence[str]) -> str:
+    """The first of many texts and how many there are more."""
+    more = f" and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
+    return ", ".join(texts[:MOST_NAMED]) + more
+
+
+def _shown(text: str) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= LONGEST_HEADER else one_line[:LONGEST_HEADER] + "…"
+
+
+def notes(
+    columns: Columns, *, header_row: int = 1, sheet: str | None = None, other_sheets: Sequence[str] = ()
+) -> list[str]:
+    """What is to be said of a file that can be used: columns, sheets and rows that are not.
+
+    Args:
+        columns: where each data item stands.
+        header_row: the row of the titles, as the operator sees it.
+        sheet: the worksheet that was read; None for a CSV.
+        other_sheets: worksheets that hold something and were not read.
+    """
+    return list(_notes(columns, header_row=header_row, sheet=sheet, other_sheets=other_sheets))
+
+
+def _notes(columns: Columns, *, header_row: int, sheet: str | None, other_sheets: Sequence[str]) -> Iterator[str]:
+    if sheet is not None and other_sheets:
+        yield f"The sheet {_shown(sheet)} was read, not {_listed(list(map(_shown, other_sheets)), last='and')}."
+    if header_row > 1:
+        yield f"The titles stand in row {header_row}; what is above them is kept."
+    extra = [_shown(title) for title in columns.extra if title.strip()]
+    if extra:
+        hidden = any(LIKE_DATA.search(title) for title in extra)
+        which = f"{len(extra)} columns" if hidden else named(extra)
+        yield f"Not used, but kept to the result file: {which}."
+    if columns.absent:
+        yield f"Empty for everybody, because the file has no column for it: {named(columns.absent)}."

@@ -62,6 +62,10 @@ class Delivery(StrEnum):
     """It was refused; that can come after it seemed to have arrived."""
 
 
+WAITING, SILENT = "waiting", "silent"
+"""What is said of a message of which nothing final was reported: so far, and when the wait is over."""
+
+
 class Lasting(StrEnum):
     """Whom a reason is about, and whether it will pass."""
 
@@ -201,7 +205,6 @@ EMAIL_REASONS: Mapping[str, Reason] = MappingProxyType(
         "unsubscribed": Reason("the person has opted out", _PERMANENT),
         "invalid": Reason("the provider finds the address not valid", _PERMANENT),
         "repeated": Reason("the provider took it for a repetition", _TEMPORARY),
-        "cancelled": Reason("it was cancelled at the provider", _TEMPORARY),
         "spam_content": Reason("the provider takes the content for spam", _ACCOUNT),
         "quota": Reason("the provider's quota is used up", _ACCOUNT),
         "malformed": Reason("the provider finds the request wrong", _ACCOUNT),

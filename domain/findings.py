@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -48,14 +48,20 @@ class Kind(TypedDict):
 
 
 class Found(TypedDict):
-    """What `batch check` prints of a file that could be read."""
+    """What `batch check` prints of a file that could be read; `notes` are sentences on the file as a whole."""
 
     counts: Counts
     problems: list[Kind]
+    notes: list[str]
 
 
-def summarise(judged: Judged) -> Found:
-    """Count rows, and problems by kind in rule order."""
+def summarise(judged: Judged, *, notes: Sequence[str] = ()) -> Found:
+    """Count rows, and problems by kind in rule order.
+
+    Args:
+        judged: what became of the rows.
+        notes: of `domain.columns.notes`.
+    """
     valid = judged.recipients.filter("valid").select(ROW)
     warned = judged.problems.filter(severity=Severity.WARNING.value).select(ROW)
     rows = judged.recipients.height
@@ -65,7 +71,7 @@ def summarise(judged: Judged) -> Found:
         invalid=rows - valid.height,
         warnings=valid.join(warned, on=ROW, how="semi").height,
     )
-    return Found(counts=counts, problems=_kinds(judged))
+    return Found(counts=counts, problems=_kinds(judged), notes=list(notes))
 
 
 def _kinds(judged: Judged) -> list[Kind]:

@@ -4,6 +4,7 @@ ROWS        the file as it was read: `row` and one String column per original co
 RECIPIENTS  the same rows judged: `row`, `valid`, `email`, `phone` and one `item:<name>` per data item
 PROBLEMS    long: one line per problem of a row, ordered by row, then by rule
 MESSAGES    what became of each message: one line per recipient and channel
+PERSONAL    what the channels need of people: `row`, `address`, and one `value:<name>` per data item and for the link
 STATUSES    the columns that are added to the operator's own file, one line per row
 BAD_ROWS    what must be corrected, one line per row that is not valid
 SUPPRESSIONS  addresses that must not be written to, one line per channel and address
@@ -102,3 +103,8 @@ def without_blank_rows(rows: pl.DataFrame) -> pl.DataFrame:
         if blank.is_empty():
             return rows
     return rows.join(blank, on=ROW, how="anti", maintain_order="left")
+
+
+def value_column(name: str) -> str:
+    """The name in PERSONAL of what people read of the data item `name`."""
+    return "value:" + name

@@ -14,7 +14,16 @@ import phonenumbers
 import polars as pl
 
 from domain.distinct import once_each
-from domain.numbering_plans import LONGEST, NOBODYS, NumberingPlan, Share, calling_codes, main_region, numbering_plan, shares
+from domain.numbering_plans import (
+    LONGEST,
+    NOBODYS,
+    NumberingPlan,
+    Share,
+    calling_codes,
+    main_region,
+    numbering_plan,
+    shares,
+)
 
 PLAIN = r"^[ ().\-/]{0,3}\+?(?:[ ().\-/]{0,3}[0-9]){4,20}[ ().\-/]{0,3}$"
 """Nothing in it can be an extension, letters, or a second number, and it is within libphonenumber's 250 characters."""

@@ -4,44 +4,10 @@ from __future__ import annotations
 
 import re
 
+from domain.words import NO_ADDRESS
+
 LONGEST = 40
 """Characters; what is longer was not written to fill a gap."""
-
-WORDS = frozenset(
-    """
-    n na nd nn nil null nan none no nothing nobody noone x test testing tester dummy fake sample example placeholder
-    noemail nomail noemailaddress nomailaddress noaddress nophone nophonenumber nonumber nomobile nocell
-    notavailable unavailable notapplicable notprovided notgiven notknown notset unknown missing undefined invalid
-    blank empty tbd tbc tba todo pending email mail emailaddress phone phonenumber mobile asdf qwerty abc
-    refused declined withheld
-    ka nv kein keine keiner keines nein nichts keineemail keinemail keineemailadresse keinemailadresse keineadresse
-    keintelefon keinetelefonnummer keinenummer keinhandy keinehandynummer nichtvorhanden nichtbekannt nichtangegeben
-    unbekannt fehlt entfällt entfaellt offen leer folgt
-    nc non aucun aucune sans vide néant neant inconnu inconnue aucunemail sansemail pasdemail pasdemél pasdadresse
-    pasdetéléphone pasdetelephone sanstéléphone sanstelephone nonrenseigné nonrenseigne noncommuniqué noncommunique
-    nondisponible àcompléter acompleter
-    nada ninguno ninguna sincorreo sinemail sinmail sintelefono sinteléfono sindatos notiene nohay desconocido
-    desconocida nodisponible pendiente
-    nenhum nenhuma não nao semmail sememail semtelefone nãotem naotem desconhecido nãoinformado naoinformado
-    nãodisponível naodisponivel
-    nessuno nessuna senza senzaemail senzamail senzatelefono sconosciuto sconosciuta nondisponibile assente mancante
-    nvt geen geenemail geenmail geenemailadres geentelefoon geennummer onbekend ontbreekt
-    brak brakemail brakemaila brakadresu braktelefonu brakdanych nieznany nieznane niema niedotyczy
-    není neni nemá nema žádný zadny žádné zadne bezemailu bezmailu beztelefonu neznámý neznamy neuvedeno chybí chybi
-    nieje žiadny ziadny žiadne ziadne neuvedené neuvedene chýba chyba
-    ingen inget ingenemail ingenepost ingenmail ingentelefon saknas okänd okand mangler ukendt ukjent ejangivet
-    eiole eitiedossa eisähköpostia puuttuu tuntematon
-    nincs nincsemail nincsadat ismeretlen
-    lipsă lipsa fărăemail faraemail nuare necunoscut
-    yok bilinmiyor epostayok epostasıyok telefonyok
-    нет неизвестно неизвестен отсутствует нетпочты нетемейла неттелефона неуказано немає невідомо
-    όχι κανένα δενέχει άγνωστο
-    אין איןמייל איןאימייל איןדואל איןטלפון לאידוע חסר
-    لا لايوجد غيرمعروف غيرمتوفر
-    无 無 没有 沒有 暂无 未知 なし 無し 不明 未定 없음 모름
-    """.split()
-)
-"""In lower case, without anything that is no letter and no digit."""
 
 NO_LETTER = re.compile(r"[\W_]+")
 FILLING = re.compile(r"([^\W\d_])\1*|0+|([0-9])\2{3,}|0?123456(?:7(?:8(?:90?)?)?)?")
@@ -64,5 +30,5 @@ def is_placeholder(text: str) -> bool:
     mailbox, at, _domain = text.partition("@")
     word = NO_LETTER.sub("", mailbox.lower())
     if at:
-        return not word or (word in WORDS and len(word) >= SHORTEST_MAILBOX)
-    return not word or word in WORDS or FILLING.fullmatch(word) is not None
+        return not word or (word in NO_ADDRESS and len(word) >= SHORTEST_MAILBOX)
+    return not word or word in NO_ADDRESS or FILLING.fullmatch(word) is not None

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
-from domain.processes import LINK, PLACEHOLDER, DataItem, EmailOutput, ItemType
+import polars as pl
+
+from domain.distinct import once_each
+from domain.frames import value_column
+from domain.processes import PLACEHOLDER, DataItem, EmailOutput, ItemType
 
 Values = Mapping[str, str]
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
@@ -26,6 +31,13 @@ def as_read(item: DataItem, value: str) -> str:
     return value
 
 
+def all_as_read(item: DataItem, values: pl.Series) -> pl.Series:
+    """`as_read` of every value of a data item; null is an empty text."""
+    if item.type in {ItemType.DATE, ItemType.BOOLEAN}:
+        values = once_each(values, partial(as_read, item))
+    return values.fill_null("").alias(value_column(item.name))
+
+
 def fill(text: str, values: Values) -> str:
     """`text` with every placeholder replaced; a missing value is an empty text."""
     return PLACEHOLDER.sub(lambda match: values.get(match[1], ""), text)
@@ -36,9 +48,39 @@ def one_line(value: str) -> str:
     return _BREAKS.sub(" ", value).strip()
 
 
-Form = Callable[[str], str]
+Form = Callable[[pl.Expr], pl.Expr]
+
+
+def filled(text: str, columns: Collection[str]) -> pl.Expr:
+    """What `fill` gives, for every line of a PERSONAL frame with these columns."""
+    *parts, rest = PLACEHOLDER.split(text)
+    pieces = [
+        piece
+        for literal, name in zip(parts[::2], parts[1::2], strict=True)
+        for piece in (pl.lit(literal), _value(name, columns))
+    ]
+    return pl.concat_str(*pieces, pl.lit(rest))
+
+
+def _value(name: str, columns: Collection[str]) -> pl.Expr:
+    return pl.col(value_column(name)) if value_column(name) in columns else pl.lit("")
+
+
+def _one_line(values: pl.Expr) -> pl.Expr:
+    return values.str.replace_all(_BREAKS.pattern, " ").str.strip_chars()
+
+
+def _plain(values: pl.Expr) -> pl.Expr:
+    return values
+
+
+def _escaped(values: pl.Expr) -> pl.Expr:
+    """As `html.escape` does it."""
+    return values.str.replace_many({sign: html.escape(sign) for sign in "&<>\"'"})
+
+
 # The same value stands differently in a subject, a plain and an HTML part; SendGrid replaces text blindly.
-_FORMS: Mapping[str, Form] = {"s": one_line, "t": str, "h": html.escape}
+_FORMS: Mapping[str, Form] = {"s": _one_line, "t": _plain, "h": _escaped}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +92,9 @@ class Email:
     html: str | None
     tags: Mapping[str, tuple[str, Form]]
 
-    def substitutions(self, values: Values) -> dict[str, str]:
-        """Each tag's replacement for one person."""
-        return {tag: form(values.get(name, "")) for tag, (name, form) in self.tags.items()}
+    def substitutions(self, columns: Collection[str]) -> list[pl.Expr]:
+        """Each tag's replacement, by its name, for every line of a PERSONAL frame with these columns."""
+        return [form(_value(name, columns)).alias(tag) for tag, (name, form) in self.tags.items()]
 
 
 def tagged(output: EmailOutput, *, mark: str) -> Email:
@@ -76,8 +118,3 @@ def tagged(output: EmailOutput, *, mark: str) -> Email:
     subject, text = put(output.subject, "s"), put(output.text, "t")
     body = None if output.html is None else put(output.html, "h")
     return Email(one_line(subject), text, body, tags)
-
-
-def personal(values: Values, *, link: str) -> dict[str, str]:
-    """A recipient's values, with the link among them."""
-    return {**values, LINK: link}

@@ -16,12 +16,18 @@ MOST_SMS_CHARACTERS = 1_600
 MOST_CELL_CHARACTERS = 32_767
 """Of a cell in Excel, which counts a character beyond the first 65,536 of Unicode twice."""
 
-GIVEN, UNDERSTOOD, REMARK = pl.col("given"), pl.col("understood"), pl.col("remark")
+
+def _said(remark: Remark) -> pl.Expr:
+    """False where nothing is said."""
+    return pl.col("remark").eq_missing(remark.value)
+
+
+GIVEN, UNDERSTOOD = pl.col("given"), pl.col("understood")
 NOT_UNDERSTOOD = GIVEN.is_not_null() & UNDERSTOOD.is_null()
-NOTHING_TO_SAY = REMARK.is_null()
-AMBIGUOUS, SPOILT = REMARK == Remark.AMBIGUOUS.value, REMARK == Remark.SPOILT.value
-PLACEHOLDER, LANDLINE = REMARK == Remark.PLACEHOLDER.value, REMARK == Remark.LANDLINE.value
-PLACEHOLDER_CELL = GIVEN.is_null() & PLACEHOLDER.fill_null(value=False)
+NOTHING_TO_SAY = pl.col("remark").is_null()
+AMBIGUOUS, SPOILT = _said(Remark.AMBIGUOUS), _said(Remark.SPOILT)
+PLACEHOLDER, LANDLINE = _said(Remark.PLACEHOLDER), _said(Remark.LANDLINE)
+PLACEHOLDER_CELL = GIVEN.is_null() & PLACEHOLDER
 """It counts as empty, so it is not given."""
 REQUIRED = pl.col("required")
 SPARE = pl.col("spare")
@@ -86,7 +92,9 @@ SUPPRESSED = Rule(
 NO_DAY = "{item} is not a date that can be read for sure; write it as {date}."
 TWO_DAYS = "{item} can be read as two different days, day first or month first; write it as {date}."
 NO_NUMBER = "{item} is not a number; write digits and a point, as 1234.5."
-TWO_NUMBERS = "{item} can be read as two different numbers, with thousands or with decimals; write it as 1234 or 1.234."
+TWO_NUMBERS = (
+    "{item} can be read as two different numbers, with thousands or with decimals; write it as 1234.00 or 1.2340."
+)
 NO_ADDRESS = "{item} holds a placeholder, not an address; "
 NOBODYS = "{item} looks like a placeholder, not like somebody's address; empty the cell if nobody reads it."
 SPOILT_NUMBER = "{item} was changed by a spreadsheet, so its digits are not certain; "
@@ -96,7 +104,9 @@ BAD_EMAIL = "{item} is not an email address; "
 BAD_PHONE = "{item} is not a valid phone number; "
 OTHER_IS_USED = "correct it, or only the other address is used."
 LONG_EMAIL = f"The values of this row are longer than {MOST_EMAIL_BYTES:,} bytes, too long for an email; shorten them."
-LONG_CELL = f"{{item}} is longer than the {MOST_CELL_CHARACTERS:,} characters that a cell may hold in Excel; shorten it."
+LONG_CELL = (
+    f"{{item}} is longer than the {MOST_CELL_CHARACTERS:,} characters that a cell may hold in Excel; shorten it."
+)
 LONG_SMS = f"The SMS to this row would be longer than {MOST_SMS_CHARACTERS:,} characters; shorten the values."
 
 RULES: tuple[Rule, ...] = (
@@ -117,7 +127,9 @@ RULES: tuple[Rule, ...] = (
     Rule("phone_spoilt", SPOILT_NUMBER + FORMAT_AS_TEXT, NOT_UNDERSTOOD & SPOILT & ~SPARE, PHONE),
     Rule("phone_spoilt", SPOILT_NUMBER + OTHER_IS_USED, NOT_UNDERSTOOD & SPOILT & SPARE, PHONE, WARNING),
     Rule("address_placeholder", NO_ADDRESS + "fill it in.", PLACEHOLDER_CELL & REQUIRED, EMAIL | PHONE),
-    Rule("address_placeholder", NO_ADDRESS + "it counts as empty.", PLACEHOLDER_CELL & ~REQUIRED, EMAIL | PHONE, WARNING),
+    Rule(
+        "address_placeholder", NO_ADDRESS + "it counts as empty.", PLACEHOLDER_CELL & ~REQUIRED, EMAIL | PHONE, WARNING
+    ),
     Rule("address_placeholder", NOBODYS, UNDERSTOOD.is_not_null() & PLACEHOLDER, EMAIL, WARNING),
     Rule("phone_landline", LANDLINE_NUMBER, LANDLINE & pl.col("is_texted"), PHONE, WARNING),
     Rule("no_address", "{no_address} can be used; give an address to write to.", ~pl.col("has_address")),

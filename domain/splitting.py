@@ -8,6 +8,7 @@ EMAILS_PER_REQUEST = 1000
 """SendGrid's limit of personalizations in one mail/send call (its OpenAPI document)."""
 CHUNKS_AT_MOST = 190
 """Orchestration costs about 40 ms of server time a task run: the number must not grow with the batch."""
+EMAIL_REQUESTS_PER_CHUNK = 5
 SMS_PER_CHUNK = 1000
 EMAIL, SMS = "email", "sms"
 
@@ -70,7 +71,7 @@ def _chunked(parts: list[pl.DataFrame]) -> pl.DataFrame:
             continue
         requests = int(part["request"].max()) + 1  # type: ignore[arg-type]  # an Int64 column's maximum is an int
         share = max(1, CHUNKS_AT_MOST * part.height // max(messages, 1) - 1)
-        smallest = 1 if part["channel"][0] == EMAIL else SMS_PER_CHUNK
+        smallest = EMAIL_REQUESTS_PER_CHUNK if part["channel"][0] == EMAIL else SMS_PER_CHUNK
         per_chunk = max(smallest, -(-requests // share))
         placed.append(
             part.with_columns(

@@ -5,18 +5,22 @@ Apart from `domain.columns`, because the process that parses a file needs it and
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
 ENOUGH = 2
 """Titles that make a row the header for sure; one alone may be a word of somebody's data."""
-NO_LETTERS = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"})
+NO_LETTERS = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Pc", "Pd"})
+"""Controls, invisible signs, spaces; `_` and `-` in all their shapes."""
+INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Letters and marks that show nothing (Default_Ignorable_Code_Point), a selector of emoji for example."""
 
 
 def folded(text: str) -> str:
     """A title without what is ignored when it is compared: case, spaces, `_`, `-` and invisible characters."""
-    kept = (letter for letter in unicodedata.normalize("NFKC", text) if unicodedata.category(letter) not in NO_LETTERS)
-    return "".join(kept).replace("_", "").replace("-", "").casefold()
+    shown = unicodedata.normalize("NFKC", INVISIBLE.sub("", text))
+    return "".join(letter for letter in shown if unicodedata.category(letter) not in NO_LETTERS).casefold()
 
 
 def header_among(rows: Sequence[Sequence[str | None]], titles: Sequence[str]) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from domain.email_addresses import normalised_emails
 from domain.phone_numbers import judged_phones
 from domain.placeholders import NOBODY, is_placeholder
 from domain.processes import DataItem, ItemType, ProcessDefinition
+from domain.words import FALSE_WORDS, MONTHS, TRUE_WORDS
 
 __all__ = ["Remark", "boolean", "choice", "days", "numbers", "understand"]
 
@@ -40,12 +41,12 @@ VALUES = {"value": pl.String, "remark": pl.String}
 """What a cell means: `value` is its canonical spelling, null where it was not understood, `remark` a Remark or null."""
 MEANING = pl.Struct(VALUES)
 VALUE, REMARK, CELL = pl.col("value"), pl.col("remark"), pl.col("cell")
-NOT_UNDERSTOOD = {"value": None, "remark": None}
-UNSURE = {"value": None, "remark": Remark.AMBIGUOUS.value}
+NOT_UNDERSTOOD: dict[str, str | None] = {"value": None, "remark": None}
+UNSURE: dict[str, str | None] = {"value": None, "remark": Remark.AMBIGUOUS.value}
 NOTHING = pl.lit(None, pl.String)
 
 
-def understand(cells: pl.Series, item: DataItem, *, definition: ProcessDefinition) -> pl.DataFrame:
+def understand(cells: pl.Series, item: DataItem, *, definition: ProcessDefinition) -> pl.DataFrame:  # noqa: PLR0911 - one return a type
     """The meaning of each cell of one item.
 
     Args:
@@ -94,28 +95,6 @@ WITH_A_NAME = re.compile(
     r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th|\.|º|er)?[ -]*(?:de |of )?(?P<month>[^\W\d_]{3,})\.?,?[ -]*(?:de |del )?(?P<year>[0-9]{4})"
     r"|(?P<name>[^\W\d_]{3,})\.?[ -]*(?P<number>[0-9]{1,2})(?:st|nd|rd|th)?(?:, *| +|-)(?P<in_year>[0-9]{4})"
 )
-MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "january jan januar jänner janvier janv enero ene janeiro gennaio gen januari",
-            "february feb februar februari février fevrier févr fevr febrero fevereiro fev febbraio febb",
-            "march mar märz maerz mär mrz mars marzo março marco maart mrt",
-            "april apr avril avr abril abr aprile",
-            "may mai mayo maio maggio mag mei",
-            "june jun juni juin junio junho giugno giu",
-            "july jul juli juillet juil julio julho luglio lug",
-            "august aug août aout agosto ago augustus",
-            "september sep sept septembre septiembre setembro settembre set",
-            "october oct oktober okt octobre octubre outubro out ottobre ott",
-            "november nov novembre noviembre novembro",
-            "december dec dezember dez décembre decembre déc diciembre dic dezembro dicembre",
-        ),
-        1,
-    )
-    for name in names.split()
-}
-"""In the languages in which no name means two months: English, German, French, Spanish, Portuguese, Italian, Dutch."""
 SERIAL = re.compile(r"([1-9][0-9]{4})(?:[.,][0-9]+)?")
 """Five digits, 18 May 1927 to 14 October 2173: fewer may be a year, more a day without separators."""
 DAY_ZERO = date(1899, 12, 30)
@@ -157,7 +136,9 @@ def _day(text: str, *, has_serials: bool) -> dict[str, str | None]:
         year, month, day = (int(part) for part in (match.group(1, 3, 4) if match[1] else match.group(5, 6, 7)))
         return {"value": _iso(year, month, day), "remark": None}
     if (match := WITH_A_NAME.match(text)) and AFTER_A_DAY.match(text, match.end()):
-        day_, name, year_ = match.group("day", "month", "year") if match["day"] else match.group("number", "name", "in_year")
+        day_, name, year_ = (
+            match.group("day", "month", "year") if match["day"] else match.group("number", "name", "in_year")
+        )
         return {"value": _iso(int(year_), MONTHS.get(name.lower(), 0), int(day_)), "remark": None}
     if (match := YEAR_LAST.match(text)) and AFTER_A_DAY.match(text, match.end()):
         return UNSURE if _could_be_two_days(int(match[1]), int(match[3])) else NOT_UNDERSTOOD
@@ -178,7 +159,7 @@ def _could_be_two_days(first: int, second: int) -> bool:
 
 NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)%?$"
 SHORTEST_NUMBER = r"^(?:0|-?[1-9][0-9]*(?:\.[0-9]*[1-9])?|-?0\.[0-9]*[1-9])%?$"
-SPACES = r"[ \u00a0\u2009\u202f'’]"
+SPACES = r"[ \u00a0\u2009\u202f'\u2019]"
 GROUP = r"^[+-]?[1-9][0-9]{0,2}"
 POINT_DECIMAL = rf"{GROUP}(?:,[0-9]{{3}})+\.[0-9]+%?$|{GROUP}(?:,[0-9]{{3}}){{2,}}%?$|^[+-]?[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}(?:\.[0-9]+)?%?$"
 """`1,234.50`, `1,234,567`, and as in India `12,34,567`."""
@@ -242,16 +223,6 @@ def _number(cell: pl.Expr) -> pl.Expr:
     return minus + whole + no_zeros + percent
 
 
-TRUE_WORDS = """
-    true yes y t 1 on x ja j wahr oui vrai si sí sì vero verdadero cierto sim verdadeiro waar sand sandt sann sant kyllä
-    tosi ano áno pravda tak prawda da igen igaz evet doğru ναι да истина так כן אמת نعم はい 是 예 ✓ ✔ ☑
-""".split()
-FALSE_WORDS = """
-    false no n f 0 off nein falsch non faux falso não nao nee onwaar nej nei falsk falskt usann ei epätosi ne nie
-    nepravda fałsz nu nem hamis hayır hayir yanlış όχι нет ложь ні לא שקר لا いいえ 否 아니요 ✗ ✘ ☐
-""".split()
-
-
 def boolean(cell: pl.Expr) -> pl.Expr:
     """`true` or `false` from yes and no in the languages of operators, and from what Excel calls its own values."""
     words = dict.fromkeys(TRUE_WORDS, "true") | dict.fromkeys(FALSE_WORDS, "false")
@@ -271,8 +242,8 @@ def _plain(text: str) -> str:
     return "".join(text.split()).lower()
 
 
-SPOILT_PHONE = r"^(?:\+?[0-9]{6,}\.0+|[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+)$"
-"""`447400123456.0` or `4.47E+11`; to phonenumbers the first may be a valid number, another person's."""
+SPOILT_PHONE = r"^(?:[0-9]{6,}\.00?|[0-9](?:[.,][0-9]+)?[eE]\+[0-9]{2})$"
+"""`447400123456.0` or `4.47E+11`: the first may be a valid number to phonenumbers, but it is another person's."""
 
 
 def _emails(cells: pl.Series) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from domain.findings import Judged, summarise, to_objects
 from domain.frames import PROBLEMS, ROW, column, item_column
 from domain.open_links import Links, open_in
 from domain.processes import LINK, PLACEHOLDER, DataItem, ItemType, ProcessDefinition
-from domain.rendering import as_read, fill, personal
+from domain.rendering import as_read, fill
 from domain.rules import MOST_SMS_CHARACTERS, RULES, Rule, Severity
 from domain.samples import sample_phone, sample_values
 from domain.understanding import Remark, understand
@@ -141,14 +141,19 @@ def _sms_characters(cells: pl.DataFrame, definition: ProcessDefinition, *, link_
     values = [name for name in places if name != LINK]
     fixed += sum(_longer_as_read(items[name]) for name in values)
     lengths = [_value(name).str.len_chars().cast(pl.UInt64) for name in values]
-    most = pl.when(pl.col(item_column(item.name)).is_not_null()).then(pl.sum_horizontal(pl.lit(fixed, pl.UInt64), *lengths))
+    most = pl.when(pl.col(item_column(item.name)).is_not_null()).then(
+        pl.sum_horizontal(pl.lit(fixed, pl.UInt64), *lengths)
+    )
     known = cells.select(most.fill_null(0).alias(SMS_CHARACTERS)).to_series()
     long = (known > MOST_SMS_CHARACTERS).arg_true()
     if long.is_empty():
         return known
     people = cells[long].select(_value(name).fill_null("").alias(name) for name in items).iter_rows(named=True)
     link = "x" * link_length
-    texts = (fill(sms.text, personal({name: as_read(items[name], text) for name, text in one.items()}, link=link)) for one in people)
+    texts = (
+        fill(sms.text, {name: as_read(items[name], text) for name, text in one.items()} | {LINK: link})
+        for one in people
+    )
     return known.scatter(long, pl.Series(list(map(len, texts)), dtype=pl.UInt64))
 
 
@@ -156,7 +161,9 @@ def _longer_as_read(item: DataItem) -> int:
     """By how many characters a day may be longer in the process's format than in ISO."""
     if item.type is not ItemType.DATE or item.format is None:
         return 0
-    written = (date(EXAMPLE_DAY.year, month, day).strftime(item.format) for month in range(1, 13) for day in range(1, 29))
+    written = (
+        date(EXAMPLE_DAY.year, month, day).strftime(item.format) for month in range(1, 13) for day in range(1, 29)
+    )
     return max(0, max(map(len, written)) - len(EXAMPLE_DAY.isoformat()))
 
 
@@ -205,23 +212,23 @@ def _recipients(facts: pl.DataFrame, definition: ProcessDefinition, *, refused: 
 def _broken(facts: pl.DataFrame, definition: ProcessDefinition, *, severity: Severity) -> pl.DataFrame:
     """PROBLEMS of one severity in no order, with `rule` and `place` to order them by."""
     found = [pl.DataFrame(schema={**PROBLEMS, "rule": pl.Int32, "place": pl.Int32})]
-    for index, rule in enumerate(RULES):
-        if rule.severity is not severity:
-            continue
-        for place, item in _scopes(rule, definition):
-            broken = _view(facts, definition, item=item).filter(_applies(rule))
-            if broken.height:
-                found.append(_problems(broken, rule, item=item, definition=definition, order=(index, place)))
+    for place, item in enumerate((*definition.data_items, None)):
+        rules = [
+            (index, rule) for index, rule in enumerate(RULES) if rule.severity is severity and _looks_at(rule, item)
+        ]
+        view = _view(facts, definition, item=item)
+        broken = view.select(_applies(rule).fill_null(value=False).alias(str(index)) for index, rule in rules)
+        for index, rule in rules:
+            rows = broken[str(index)]
+            if rows.any():
+                order = (index, place)
+                found.append(_problems(view.filter(rows), rule, item=item, definition=definition, order=order))
     return pl.concat(found)
 
 
-def _scopes(rule: Rule, definition: ProcessDefinition) -> Iterator[tuple[int, DataItem | None]]:
-    """What a rule looks at: the whole row once, or each item of its types with its place."""
-    if not rule.types:
-        yield 0, None
-    for place, item in enumerate(definition.data_items):
-        if item.type in rule.types:
-            yield place, item
+def _looks_at(rule: Rule, item: DataItem | None) -> bool:
+    """A rule looks at the whole row, or at each item of its types."""
+    return not rule.types if item is None else item.type in rule.types
 
 
 def _applies(rule: Rule) -> pl.Expr:

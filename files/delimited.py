@@ -11,6 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -33,6 +34,11 @@ LONGEST_CELL = 1_000_000
 BLANK_ABOVE = re.compile(rb"(?:[ ,;|\t]*(?:\r\n|\r|\n))*")
 NAMED_SEPARATOR = re.compile(rb"\"?sep=([!#-/:-@\[-`{-~]|\t)\"?(?:\r\n|\r|\n)", re.IGNORECASE)
 """The first line with which Excel is told the separator; it shows no row for it."""
+ESCAPED_QUOTE = b'\\"'
+ESCAPED = re.compile(rb"\\([\"\\])")
+MANY_QUOTES = 100_000
+STAND_IN = "\0"
+"""For a quote while the cells are cut; no text that comes so far has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ def read_delimited(
     """
     text = as_text(path, file_name=file_name)
     source = _source(text, file_name=file_name, limits=limits, titles=titles)
-    file = _quick_records(source) or written(_quoted_records(source).lazy())
+    file = _quick_records(source) or written(_sure_records(source).lazy())
     records = mapped(file)
     rows = without_blank_rows(records)
     if rows.is_empty():
@@ -210,7 +216,7 @@ def _quick_records(source: _Source) -> BinaryIO | None:
     content = _with_line_feeds(source)
     if content is None:
         return None
-    quoted = source.text.has_quotes
+    quoted = source.text.quotes > 0
     lines = pl.scan_csv(
         content,
         has_header=False,
@@ -227,15 +233,29 @@ def _quick_records(source: _Source) -> BinaryIO | None:
         return None
     records = mapped(file)
     _refuse_too_many(records.height, source)
-    return file if not quoted or _is_all_quoted(records, source) or _is_well_quoted(records, source) else None
+    if not quoted or (source.text.quotes > MANY_QUOTES and _is_all_quoted(records, source)):
+        return file
+    return file if _is_well_quoted(records, source) else None
 
 
 def _with_line_feeds(source: _Source) -> Path | bytes | None:
-    """What the reader can take: with a line feed at the end of each line; None when carriage returns stand elsewhere."""
+    """What the reader can take: with a line feed at the end of each line.
+
+    A carriage return of its own ends a line where all do, or where each record is as wide as the header then.
+    Otherwise it may as well stand in a cell: None.
+    """
     text = source.text
     if text.returns == text.pairs:
         return text.source if source.start == 0 else source.records
-    return source.records.replace(b"\r", b"\n") if text.line_feeds == 0 and not text.has_quotes else None
+    if text.quotes:
+        return None
+    lines = LINE_END.sub(b"\n", source.records)
+    separator = source.separator.encode()
+    if text.line_feeds == 0 or (
+        source.width > 1 and all(line.count(separator) == source.width - 1 for line in lines.split(b"\n") if line)
+    ):
+        return lines
+    return None
 
 
 def _is_all_quoted(records: pl.DataFrame, source: _Source) -> bool:
@@ -244,21 +264,19 @@ def _is_all_quoted(records: pl.DataFrame, source: _Source) -> bool:
     It forgives quotes inside a cell that are not doubled by leaving them out, and short rows. As many separators
     with a quote on either side as there must be say that all cells are quoted; then the number of bytes that are
     gone tells how many quotes were doubled, and their number in the file whether all that were inside a cell were.
+    In a few rows this may come out by chance.
     """
-    text, width = source.text, source.width
-    header = text.beginning[source.start : source.end]
+    text, width, header = source.text, source.width, source.text.beginning[: source.end]
     between = b'"%b"' % source.separator.encode()
     separators = records.height * (width - 1)
-    if width == 1 or text.count(between) - text.beginning[: source.end].count(between) != separators:
+    if width == 1 or text.count(between) - header.count(between) != separators:
         return False
     cells = records.select(pl.exclude(ROW).str.len_bytes().cast(pl.Int64).sum()).sum_horizontal().item()
-    ends = records.height * len(text.line_end) - len(text.line_end) * (not text.ends_line)
+    ends = (records.height if text.ends_line else records.height - 1) * len(text.line_end)
     gone = text.size - source.end - cells - separators - ends
     doubled = gone - 2 * records.height * width
-    if doubled == 0:
-        return _cut_line(header, source) == source.header
-    quotes = text.count(QUOTE) - text.beginning[: source.end].count(QUOTE)
-    return quotes == gone + doubled and _cut_line(header, source) == source.header
+    is_header_sure = _cut_line(header[source.start :], source) == source.header
+    return text.quotes - header.count(QUOTE) == gone + doubled and is_header_sure
 
 
 def _is_well_quoted(records: pl.DataFrame, source: _Source) -> bool:
@@ -294,11 +312,35 @@ def _cut_line(line: bytes, source: _Source) -> tuple[str, ...] | None:
     return tuple(records[0]) if len(records) == 1 else None
 
 
-def _quoted_records(source: _Source) -> pl.DataFrame:
-    """ROWS from all records, one by one: slower, and sure of every quote, line end and surplus cell."""
+def _sure_records(source: _Source) -> pl.DataFrame:
+    """ROWS from all records, one by one: slower, and sure of every quote, line end and surplus cell.
+
+    Where quotes in a cell are not doubled, they may have a backslash before them instead.
+    """
     refuse_what_is_not_utf8(source.text, file_name=source.file_name)
     csv.field_size_limit(LONGEST_CELL)
-    lines = _Lines(source)
+    content = source.records
+    try:
+        return _cut_records(content, source)
+    except _QuoteFault as fault:
+        if ESCAPED_QUOTE not in content or ESCAPED_QUOTE in source.text.beginning[: source.end]:
+            raise
+        with suppress(FileProblem):
+            records = _cut_records(ESCAPED.sub(_unescaped, content), source)
+            return records.with_columns(pl.exclude(ROW).str.replace_all(STAND_IN, '"', literal=True))
+        raise fault  # noqa: TRY201 - the other reading's fault would say what the operator never wrote
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return STAND_IN.encode() if found[1] == QUOTE else found[1]
+
+
+class _QuoteFault(FileProblem):
+    """A quote that does not stand where one may."""
+
+
+def _cut_records(content: bytes, source: _Source) -> pl.DataFrame:
+    lines = _Lines(content)
     reader = csv.reader(lines, delimiter=source.separator, strict=True)
     frames = [pl.DataFrame(schema=source.schema)]
     batch: list[list[str | None]] = []
@@ -314,7 +356,8 @@ def _quoted_records(source: _Source) -> pl.DataFrame:
                 frames.append(_frame(batch, source.schema))
                 batch = []
     except csv.Error as fault:
-        raise source.refusal(FileErrorCode.UNREADABLE, _quote_fault(fault, row=source.header_row + count)) from fault
+        what = _quote_fault(fault, row=source.header_row + count)
+        raise _QuoteFault(FileErrorCode.UNREADABLE, f"{source.file_name} {what}") from fault
     _refuse_too_many(count - 1, source)
     records = pl.concat([*frames, _frame(batch, source.schema)])
     return records.with_row_index(ROW, offset=source.header_row).slice(1)
@@ -323,8 +366,8 @@ def _quoted_records(source: _Source) -> pl.DataFrame:
 class _Lines:
     """The lines of a text with their ends, remembering the one that was read last."""
 
-    def __init__(self, source: _Source) -> None:
-        self._lines = io.TextIOWrapper(io.BytesIO(source.records), encoding="utf-8", newline="")
+    def __init__(self, content: bytes) -> None:
+        self._lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline="")
         self.last = ""
 
     def __iter__(self) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from domain.errors import FileErrorCode, FileProblem
 from files.layouts import Encoding
 
-PIECE = 2**20
+PIECE = 2**16
 LOOKED_AT = 65_536
 MANY = 0.1
 """Letters of ASCII among those of a list in any script: its separators and line ends alone are more."""
@@ -26,16 +26,17 @@ UTF_16: tuple[Encoding, ...] = ("utf-16-le", "utf-16-be")
 NO_LETTERS = frozenset({"Cc", "Cn", "Co", "Cs"})
 NOT_TEXT = re.compile(rb"[\x01-\x08\x0e-\x1a]")
 MARKUP = re.compile(
-    rb"\s*<(?:!doctype|!--|\?xml|html|head|body|meta|style|script|table|div|(?:\w+:)?workbook)\b|MIME-Version:",
+    rb"\s*<(?:!doctype|!--|\?xml|html|head|body|meta|style|script|table|div|(?:\w+:)?workbook)\b"
+    rb"|\s*<[a-z_][\w:.-]*(?:\s[^<>]*)?/?>\s*<[a-z/!]|MIME-Version:",
     re.IGNORECASE,
 )
 NOT_A_TABLE = re.compile(
     rb"\s*(?:\{\\rtf|%PDF-|\{\s*\"|\[\s*[\[{\"])|TABLE\s+0,1\s|ID;P[A-Z]*(?:;[A-Z])*\s+[A-Z]{1,2};"
 )
 """Rich text, PDF, JSON, and the older exchange formats DIF and SYLK."""
-ESCAPE = b"\x1b"
-SHIFTED = re.compile(rb"\x1b[$(&]")
-"""How ISO-2022 and its like change to other letters in the middle of what looks like ASCII."""
+SHIFTS = (b"\x1b", b"~{")
+SHIFTED = re.compile(rb"\x1b[$(&]|~\{(?:[!-}][!-~])+~\}")
+"""How ISO-2022 and its like, and HZ, change to other letters in the middle of what looks like ASCII."""
 END_OF_FILE = b"\x1a"
 QUOTE = b'"'
 DOUBLED_RETURN = b"\r\r\n"
@@ -56,8 +57,8 @@ class Text:
         line_end: the first outside quotes.
         size: bytes of it, without the mark.
         ends_line: whether it ends with a line end.
-        has_quotes: whether it has any quote.
-        line_feeds, returns, pairs: how often it has each, and both one after the other.
+        quotes, line_feeds, returns: how many of each it has.
+        pairs: how many carriage returns have a line feed after them.
     """
 
     source: Path | bytes
@@ -67,7 +68,7 @@ class Text:
     line_end: str
     size: int
     ends_line: bool
-    has_quotes: bool
+    quotes: int
     line_feeds: int
     returns: int
     pairs: int
@@ -82,7 +83,7 @@ class Text:
 
 
 def pieces(source: Path | bytes) -> Iterator[bytes]:
-    """Whole lines of about a mebibyte: small enough to be looked at where they are, without the memory of a whole file."""
+    """Whole lines of about 64 KiB: small enough to be looked at where they are, without the memory of a whole file."""
     with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
         while piece := file.read(PIECE):
             yield piece if piece.endswith(b"\n") else piece + file.readline()
@@ -115,8 +116,8 @@ def as_text(path: Path, *, file_name: str) -> Text:
 
 def _looked_at(source: Path | bytes, *, skipped: int, encoding: Encoding, file_name: str) -> Text:
     """One pass over all bytes."""
-    size, line_feeds, returns, pairs = -skipped, 0, 0, 0
-    has_quotes = ends_line = False
+    size, quotes, line_feeds, returns, pairs = -skipped, 0, 0, 0, 0
+    ends_line = False
     beginning: bytes | None = None
     for piece in pieces(source):
         if beginning is None:
@@ -124,7 +125,7 @@ def _looked_at(source: Path | bytes, *, skipped: int, encoding: Encoding, file_n
             _refuse_what_is_no_table(beginning, file_name=file_name)
         if NUL in piece:
             raise _no_table(file_name)
-        if ESCAPE in piece and SHIFTED.search(piece):
+        if any(shift in piece for shift in SHIFTS) and SHIFTED.search(piece):
             raise FileProblem(
                 FileErrorCode.UNREADABLE, f"{file_name} is in an encoding other than UTF-8. {SAVE_AS_UTF8}"
             )
@@ -134,7 +135,7 @@ def _looked_at(source: Path | bytes, *, skipped: int, encoding: Encoding, file_n
         if b"\r" in piece:
             returns += piece.count(b"\r")
             pairs += piece.count(b"\r\n")
-        has_quotes = has_quotes or QUOTE in piece
+        quotes += piece.count(QUOTE)
     beginning = beginning or b""
     return Text(
         source=source,
@@ -144,7 +145,7 @@ def _looked_at(source: Path | bytes, *, skipped: int, encoding: Encoding, file_n
         line_end=_line_end(beginning),
         size=size,
         ends_line=ends_line,
-        has_quotes=has_quotes,
+        quotes=quotes,
         line_feeds=line_feeds,
         returns=returns,
         pairs=pairs,
@@ -203,21 +204,22 @@ def _no_table(file_name: str) -> FileProblem:
 
 def refuse_what_is_not_utf8(text: Text, *, file_name: str) -> None:
     """Decode piece by piece: a whole text with one emoji takes four times its bytes."""
-    before = 0
+    start = 0
     for piece in pieces(text.source):
         try:
             piece.decode()
         except UnicodeDecodeError as fault:
-            row = 1 + before + _line_ends(piece[: fault.start])
+            row = _row_at(text.whole()[: start + fault.start - text.skipped])
             raise FileProblem(
                 FileErrorCode.UNREADABLE,
                 f"{file_name} is not in UTF-8: row {row} has a letter that cannot be read. {SAVE_AS_UTF8}",
             ) from fault
-        before += _line_ends(piece)
+        start += len(piece)
 
 
-def _line_ends(piece: bytes) -> int:
-    return max(piece.count(b"\n"), piece.count(b"\r"))
+def _row_at(before: bytes) -> int:
+    """In which row a text goes on; a line end between quotes begins none."""
+    return 1 + sum(len(LINE_END.findall(part)) for part in before.split(QUOTE)[::2])
 
 
 def _line_end(body: bytes) -> str:

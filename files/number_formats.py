@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, auto
+from operator import eq, ge, gt, le, lt, ne
 
 GENERAL = "General"
 DIGITS = 15
@@ -21,6 +22,7 @@ SPOKEN = re.compile(r'"[^"]*"?|\\.|[_*].')
 BRACKETS = re.compile(r"\[[^\]]*\]")
 ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
 CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)\s*(-?\d+(?:\.\d+)?)\]")
+COMPARISONS = {"<=": le, ">=": ge, "<": lt, ">": gt, "=": eq, "<>": ne}
 SECTION = re.compile(r'(?:"[^"]*"?|\\.|[^;"\\])*')
 PIECE = re.compile(r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|[_*].|(?P<place>[0#?])|(?P<plain>.)', re.DOTALL)
 PLAIN_LETTERS = frozenset(" -+():")
@@ -181,20 +183,7 @@ def _is_meant(section: str, value: float) -> bool:
     condition = CONDITION.search(section)
     if condition is None:
         return True
-    bound = float(condition[2])
-    match condition[1]:
-        case "<=":
-            return value <= bound
-        case ">=":
-            return value >= bound
-        case "<":
-            return value < bound
-        case ">":
-            return value > bound
-        case "=":
-            return value == bound
-        case _:
-            return value != bound
+    return bool(COMPARISONS[condition[1]](value, float(condition[2])))
 
 
 def _as_elapsed(value: float, code: str) -> str:

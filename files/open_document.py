@@ -168,7 +168,7 @@ def _count(attributes: Mapping[str, str], name: str) -> int:
     return max(int(attributes[name]), 1) if name in attributes else 1
 
 
-def _shown(attributes: Mapping[str, str], text: str) -> str:
+def _shown(attributes: Mapping[str, str], text: str) -> str:  # noqa: PLR0911 - one for each type of value
     match attributes.get(KIND):
         case "float" | "currency":
             return _number(attributes.get(VALUE, ""), text)

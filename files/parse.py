@@ -9,6 +9,7 @@ other side closes its sockets, and nothing is ever on disk.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -40,6 +41,7 @@ def main() -> None:
     signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     copies: dict[int, socket.socket] = {}
+    gc.freeze()  # else the collector of each copy would write to, and so copy, all that is loaded here
     events = select.poll()
     for end in (control, ended):
         events.register(end, select.POLLIN)

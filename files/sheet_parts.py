@@ -1,7 +1,7 @@
-"""What the library does not tell of the cells of an .xlsx: errors, formulas without a result, percentages.
+"""What the library does not tell of the cells of an .xlsx: errors, formulas without a result, number formats.
 
-It gives an error and a formula that was never calculated as an empty cell, and 25% as 0.25. The parts of
-the zip say more; only cells that need it are looked at one by one.
+It gives an error and a formula that was never calculated as an empty cell, 25% as 0.25, 36 hours as a day of
+1900. The parts of the zip say more; only cells that need it are looked at one by one.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import math
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from html import unescape
 from xml.etree import ElementTree as ET
+
+from files.number_formats import Kind, NumberFormat, number_format, shown
 
 NOT_CALCULATED = "#CALC!"
 """The text of a cell whose formula has no result: Excel's own word for what it could not calculate."""
@@ -34,25 +35,36 @@ UNCALCULATED = re.compile(
     rb"<%bc(?=[\s>])([^>]*)>\s*<%bf\b(?:[^>]*/>|[^>]*>[^<]*</%bf>)\s*(?:<%bv\s*/>\s*|<%bv>(0?)</%bv>\s*)?</%bc>"
     % (P, P, P, P, P, P, P)
 )
+VALUE_MARK = re.compile(rb"<%bv[ />]" % P)
 VALUE = re.compile(rb"<%bv\b[^>]*>([^<]*)</%bv>" % (P, P))
 FORMULA = re.compile(rb"f[ >/]")
 DATED = re.compile(rb"""=["']d["']""")
 ERROR_MARK, DAY_MARK = b"#", b"-"
 """What an error begins with and a date has; to look for these first makes the difference on a large sheet."""
-MIDNIGHT = re.compile(r"T00:00:00(?:\.0+)?Z?$")
-BUILT_IN_PERCENT = frozenset({9, 10})
-SPOKEN = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.')
-"""Parts of a number format that stand for themselves."""
+MIDNIGHT = re.compile(r"(?:T00:00:00(?:\.0+)?)?Z?$")
 NAMED_FORMATS = 200
 """Formats that a pattern can name; of more, it takes any cell with a format."""
 MOST_FORMATS = 65_490
 """Excel's own limit."""
-PADDED = re.compile(r"0{2,}")
-DIGITS = 15
-"""What Excel keeps of a number."""
+MISREAD_KINDS = frozenset({Kind.PERCENT, Kind.DIGITS, Kind.ELAPSED})
+DATE_KINDS = frozenset({Kind.DAY, Kind.TIME})
+UNKNOWN_DATES = frozenset({*range(27, 37), *range(50, 59)})
+"""Numbers of date formats of East Asia, which the library takes for plain ones if they come without a code."""
+HIDDEN = frozenset({"hidden", "veryHidden"})
 YES = frozenset({"1", "true"})
 PREFIXED_PROPERTIES = re.compile(rb"<\w+:workbookPr\b[^>]*/>")
 NUMBER_KINDS = (None, b"n")
+FILLED = (b"</v>", b"</is>")
+MARKS_OF_UTF_16 = (b"\xfe\xff", b"\xff\xfe", b"\0<", b"<\0")
+SAID_ENCODING = re.compile(r"""^(<\?xml[^>]*?)\s+encoding=["'][^"']*["']""")
+SHEET_ELEMENT = re.compile(rb"<(?:\w+:)?sheet\s[^>]*>")
+ODD_STATE = re.compile(rb"""\sstate=["'](?!visible|hidden|veryHidden)\w*["']""")
+DIMENSION = re.compile(rb"<(?:\w+:)?dimension\b[^>]*/>")
+WORKSHEET = "/worksheet"
+SHARED_TEXTS = frozenset({"sharedstrings.xml", "sharedstrings.bin"})
+SHEET_DATA = b"sheetData"
+ROW_OR_CELL = re.compile(rb"<(%b(?:row|c))(?=[\s/>])([^>]*)>" % P)
+ANY_ADDRESS = re.compile(rb"""\br=["']([A-Z]{0,3})(\d{0,7})["']""")
 
 
 class OddPart(Exception):
@@ -77,15 +89,18 @@ class Book:
 
     Attributes:
         sheets: in their order.
-        formats: index of a cell format -> how it shows a number: 0 for a percentage, else so many digits at least.
+        formats: index of a cell format -> how it shows a number, if the library shows it in another way.
+        dates: likewise, if the library shows it as a date; with odd days it may be wrong.
         is_misread: whether its days count from 1904 and an extension hides that from the library.
         is_to_calculate: whether its writer left the calculating to Excel, so that a result of 0 is none.
     """
 
     sheets: tuple[Sheet, ...]
-    formats: Mapping[int, int]
+    formats: Mapping[int, NumberFormat]
+    dates: Mapping[int, NumberFormat]
     is_to_calculate: bool
     is_misread: bool
+    is_1904: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,45 +128,149 @@ def read_book(archive: zipfile.ZipFile) -> Book | None:
     targets = {each.get("Id"): posixpath.join(folder, each.get("Target", "")) for each in relations}
     styles = names.get(posixpath.join(folder, STYLES))
     calculation = next((each for each in tree if _local(each.tag) == "calcPr"), None)
+    formats, dates = _formats(_tree(archive, styles)) if styles else ({}, {})
     return Book(
         sheets=tuple(_sheets(tree, targets, names)),
-        formats=_formats(_tree(archive, styles)) if styles else {},
+        formats=formats,
+        dates=dates,
         is_to_calculate=calculation is not None and calculation.get("fullCalcOnLoad") in YES,
         is_misread=_is_misread(tree),
+        is_1904=_is_1904(tree)[:1] == [True],
     )
 
 
-def without_extensions(archive: zipfile.ZipFile) -> bytes:
-    """The workbook as it was, but for the extension that hides how its days count."""
+def check_texts(archive: zipfile.ZipFile) -> None:
+    """Read the texts that cells share, for the check sum alone, which the library does not look at.
+
+    Raises:
+        zipfile.BadZipFile: a letter was changed on the way here.
+    """
+    for name in archive.namelist():
+        if posixpath.basename(name.replace("\\", "/")).casefold() in SHARED_TEXTS:
+            with archive.open(name) as part:
+                while part.read(PIECE):
+                    pass
+
+
+def mended(archive: zipfile.ZipFile) -> bytes:
+    """The workbook without what stops the library or misleads it, and a workbook program does not mind.
+
+    That is a second count of days in an extension, sheets that are no worksheets or have no part, states of a
+    sheet that do not exist, wrong sizes of sheets, cells that do not say where they stand, and letters in two bytes.
+    """
     target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as mended:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
         for name in archive.namelist():
             content = archive.read(name)
-            is_main = posixpath.basename(name.replace("\\", "/")).casefold() == WORKBOOK
-            mended.writestr(name, PREFIXED_PROPERTIES.sub(b"", content) if is_main else content)
+            if content.startswith(MARKS_OF_UTF_16):
+                content = _in_utf_8(content)
+            base = posixpath.basename(name.replace("\\", "/")).casefold()
+            if base == WORKBOOK:
+                content = _mended_workbook(content, _worksheets(archive))
+            elif base.endswith(".xml"):
+                content = _with_addresses(DIMENSION.sub(b"", content, count=1))
+            new.writestr(name, content)
     return target.getvalue()
+
+
+def _in_utf_8(content: bytes) -> bytes:
+    encoding = "utf-16" if content.startswith(MARKS_OF_UTF_16[:2]) else "utf-16-be" if content[0] == 0 else "utf-16-le"
+    try:
+        return SAID_ENCODING.sub(r"\1", content.decode(encoding)).encode()
+    except UnicodeDecodeError as fault:
+        raise OddPart from fault
+
+
+def _with_addresses(content: bytes) -> bytes:
+    """Rows and cells without an address stand after the one before them."""
+    row = column = 0
+
+    def addressed(tag: re.Match[bytes]) -> bytes:
+        nonlocal row, column
+        said = ANY_ADDRESS.search(tag[2])
+        if tag[1].endswith(b"row"):
+            row, column = int(said[2]) if said and said[2] else row + 1, 0
+            address = b"%d" % row
+        else:
+            column = _column(said[1]) + 1 if said and said[1] else column + 1
+            address = _letters(column) + b"%d" % row
+        return tag[0] if said else b'<%b r="%b"%b>' % (tag[1], address, tag[2])
+
+    return ROW_OR_CELL.sub(addressed, content) if SHEET_DATA in content else content
+
+
+def _letters(column: int) -> bytes:
+    """A, …, Z, AA, …; counted from 1."""
+    letters = b""
+    while column:
+        column, letter = divmod(column - 1, 26)
+        letters = b"%c" % (ord("A") + letter) + letters
+    return letters
+
+
+def _column(letters: bytes) -> int:
+    """Counted from 0."""
+    column = 0
+    for letter in letters:
+        column = column * 26 + letter - ord("A") + 1
+    return column - 1
+
+
+def _worksheets(archive: zipfile.ZipFile) -> frozenset[bytes]:
+    """The ids of the relations to worksheets."""
+    names = {name.replace("\\", "/").casefold(): name for name in archive.namelist()}
+    found = next((names[name] for name in names if name.endswith(RELATIONS)), RELATIONS)
+    return frozenset(
+        each.get("Id", "").encode() for each in _tree(archive, found) if each.get("Type", "").endswith(WORKSHEET)
+    )
+
+
+def _mended_workbook(content: bytes, worksheets: frozenset[bytes]) -> bytes:
+    def kept(sheet: re.Match[bytes]) -> bytes:
+        is_worksheet = any(re.search(rb"""id=["']%b["']""" % re.escape(each), sheet[0]) for each in worksheets)
+        return ODD_STATE.sub(b"", sheet[0]) if is_worksheet else b""
+
+    return SHEET_ELEMENT.sub(kept, PREFIXED_PROPERTIES.sub(b"", content))
+
+
+def _is_1904(tree: ET.Element) -> list[bool]:
+    return [each.get("date1904") in YES for each in tree.iter() if _local(each.tag) == "workbookPr"]
 
 
 def _is_misread(tree: ET.Element) -> bool:
     """The library goes by the last element of this name, in whatever namespace."""
-    found = [each.get("date1904") in YES for each in tree.iter() if _local(each.tag) == "workbookPr"]
+    found = _is_1904(tree)
     return bool(found) and found[0] and not found[-1]
 
 
-def told_cells(archive: zipfile.ZipFile, part: str, book: Book) -> Iterator[Cell]:
+def told_cells(
+    archive: zipfile.ZipFile, part: str, book: Book, *, formats: Mapping[int, NumberFormat]
+) -> Generator[Cell, None, int]:
     """The cells of a sheet that the library leaves out or shows in another way, in no order.
+
+    Args:
+        archive: the workbook.
+        part: the name of the sheet's part.
+        book: what the workbook says of itself.
+        formats: of numbers that are to be told.
+
+    Returns:
+        How many cells hold something, if no prefix hides them.
 
     Raises:
         OddPart: one of them does not say where it stands.
     """
-    shown = _shown_pattern(book.formats)
+    pattern = _shown_pattern(formats)
+    filled = 0
     for piece in _pieces(archive, part):
+        filled += sum(piece.count(end) for end in FILLED) if book.dates else 0
         if ERROR_MARK in piece or (DAY_MARK in piece and DATED.search(piece)):
             yield from (_told(cell[1], cell[2]) for cell in TOLD.finditer(piece))
         if FORMULA.search(piece):
             yield from _uncalculated(piece, book)
-        if shown:
-            yield from _shown(piece, shown, book.formats)
+        if pattern:
+            yield from _shown(piece, pattern, formats, is_1904=book.is_1904)
+    return filled
 
 
 def _told(attributes: bytes, content: bytes) -> Cell:
@@ -160,7 +279,7 @@ def _told(attributes: bytes, content: bytes) -> Cell:
     text = unescape(value[1].decode("utf-8", errors="replace")).strip() if value else ""
     kind = KIND.search(attributes)
     if kind and kind[1] == b"d":
-        return _cell(attributes, MIDNIGHT.sub("", text).replace("T", " "))
+        return _cell(attributes, MIDNIGHT.sub("", text, count=1).replace("T", " "))
     return _cell(attributes, text or "#VALUE!")
 
 
@@ -168,57 +287,45 @@ def _uncalculated(piece: bytes, book: Book) -> Iterator[Cell]:
     for cell in UNCALCULATED.finditer(piece):
         attributes, value = cell[1], cell[2]
         kind = KIND.search(attributes)
-        is_empty_text = kind is not None and kind[1] == b"str"
+        is_empty_text = kind is not None and kind[1] == b"str" and VALUE_MARK.search(cell[0])
         is_left_at_zero = value == b"0" and book.is_to_calculate
         if is_left_at_zero or (not value and not is_empty_text):
             yield _cell(attributes, NOT_CALCULATED)
 
 
-def _shown_pattern(formats: Mapping[int, int]) -> re.Pattern[bytes] | None:
+def _shown_pattern(formats: Mapping[int, NumberFormat]) -> re.Pattern[bytes] | None:
     if not formats:
         return None
     indexes = b"|".join(str(index).encode() for index in formats) if len(formats) <= NAMED_FORMATS else rb"\d+"
     return re.compile(rb"<%bc\s([^>]*\bs=[\"'](?:%b)[\"'][^>]*)(?<!/)>(.*?)</%bc>" % (P, indexes, P), re.DOTALL)
 
 
-def _shown(piece: bytes, pattern: re.Pattern[bytes], formats: Mapping[int, int]) -> Iterator[Cell]:
+def _shown(
+    piece: bytes, pattern: re.Pattern[bytes], formats: Mapping[int, NumberFormat], *, is_1904: bool
+) -> Iterator[Cell]:
     for cell in pattern.finditer(piece):
         attributes = cell[1]
         kind, style, value = KIND.search(attributes), STYLE.search(attributes), VALUE.search(cell[2])
         if style is None or value is None or (kind[1] if kind else None) not in NUMBER_KINDS:
             continue
-        digits = formats.get(int(style[1]))
-        text = None if digits is None else _number(value[1].decode("ascii", errors="replace"), digits=digits)
-        if text is not None:
-            yield _cell(attributes, text)
+        form, number = formats.get(int(style[1])), _finite(value[1])
+        if form is not None and number is not None:
+            yield _cell(attributes, shown(number, form, is_1904=is_1904))
 
 
-def _number(value: str, *, digits: int) -> str | None:
-    """A number with the percent sign or the leading zeros that its format shows; None if it is none."""
+def _finite(value: bytes) -> float | None:
     try:
         number = float(value)
     except ValueError:
         return None
-    if not math.isfinite(number):
-        return None
-    if not digits:
-        return as_percentage(number)
-    return f"{number:0{digits}.0f}" if number.is_integer() and number >= 0 else None
-
-
-def as_percentage(number: float) -> str:
-    """0.25 as 25%, with the digits that Excel keeps."""
-    return f"{Decimal(f'{number * 100:.{DIGITS}g}'):f}%"
+    return number if math.isfinite(number) else None
 
 
 def _cell(attributes: bytes, text: str) -> Cell:
     address = ADDRESS.search(attributes)
     if address is None:
         raise OddPart
-    column = 0
-    for letter in address[1]:
-        column = column * 26 + letter - ord("A") + 1
-    return Cell(int(address[2]) - 1, column - 1, text)
+    return Cell(int(address[2]) - 1, _column(address[1]), text)
 
 
 def _pieces(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
@@ -241,6 +348,8 @@ def _tree(archive: zipfile.ZipFile, part: str) -> ET.Element:
     try:
         with archive.open(part) as file:
             content = file.read(LONGEST_PART + 1)
+        if content.startswith(MARKS_OF_UTF_16):
+            content = _in_utf_8(content)
         if len(content) > LONGEST_PART or b"<!DOCTYPE" in content or b"<!ENTITY" in content:
             raise OddPart
         return ET.fromstring(content)  # noqa: S314 - no declarations, so no entities
@@ -258,25 +367,26 @@ def _sheets(tree: ET.Element, targets: Mapping[str | None, str], names: Mapping[
             continue
         relation = next((value for key, value in element.attrib.items() if key.endswith("}id")), None)
         part = posixpath.normpath(targets.get(relation, "")).lstrip("/")
-        visible = element.get("state", "visible") == "visible"
+        visible = element.get("state") not in HIDDEN
         yield Sheet(element.get("name", ""), visible, names.get(part.casefold(), part))
 
 
-def _formats(tree: ET.Element) -> dict[int, int]:
-    """Index of a cell format -> 0 for a percentage, or how many digits it shows at least."""
+def _formats(tree: ET.Element) -> tuple[dict[int, NumberFormat], dict[int, NumberFormat]]:
+    """Of the cell formats those that the library does not mind, and those that it takes for dates."""
     groups = {_local(group.tag): group for group in tree}
     codes = {_whole(each.get("numFmtId")): each.get("formatCode", "") for each in groups.get("numFmts", ())}
-    shown: dict[int, int] = {}
+    misread: dict[int, NumberFormat] = {}
+    dates: dict[int, NumberFormat] = {}
     if len(groups.get("cellXfs", ())) > MOST_FORMATS:
         raise OddPart
     for index, cell in enumerate(groups.get("cellXfs", ())):
         number = _whole(cell.get("numFmtId"))
-        code = SPOKEN.sub("", codes.get(number, ""))
-        if number in BUILT_IN_PERCENT or "%" in code:
-            shown[index] = 0
-        elif PADDED.fullmatch(code):
-            shown[index] = len(code)
-    return shown
+        form = number_format(number, codes.get(number))
+        if form.kind in MISREAD_KINDS or (number in UNKNOWN_DATES and number not in codes):
+            misread[index] = form
+        elif form.kind in DATE_KINDS:
+            dates[index] = form
+    return misread, dates
 
 
 def _whole(text: str | None) -> int:

@@ -5,6 +5,7 @@ Only the process that `files.reading` starts calls this: a workbook may abort or
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 import zlib
@@ -24,7 +25,7 @@ from files.binary_sheets import OldBook, PasswordNeeded, old_cells, read_binary_
 from files.layouts import Layout, Limits, MadeFor
 from files.open_document import CONTENT as OPEN_DOCUMENT
 from files.open_document import read_open_document
-from files.sheet_parts import Book, Cell, OddPart, read_book, told_cells, without_extensions
+from files.sheet_parts import Book, Cell, OddPart, check_texts, mended, read_book, told_cells
 
 ZIP_MAGIC = b"PK\x03\x04"
 EMPTY_ZIP_MAGIC = b"PK\x05\x06"
@@ -41,8 +42,7 @@ MOST_PROPERTY_BYTES = 100_000
 PROCESS_PROPERTY = "bulk-sender-process"
 VERSION_PROPERTY = "bulk-sender-version"
 MIDNIGHT = r"^(\d{4}-\d{2}-\d{2}) 00:00:00$"
-NO_DAY = r"^1899-12-31 (\d{2}:\d{2}:\d{2})(?:\.\d+)?$"
-"""A time alone, which the library gives with the day before the first."""
+ODD_DATE = r"^(?:1899|1900-0[12]|190[45]-01-01|[+-]\d)"
 LOOKED_AT_ROWS = 50
 TOO_MUCH = "limit exceeded"
 UNKNOWN_ERROR = "Unsupported cell error value"
@@ -254,6 +254,7 @@ def _old_workbook(book: OldBook) -> _Workbook:
 def _binary_workbook(path: Path, archive: zipfile.ZipFile) -> _Workbook:
     reader, book = fastexcel.read_excel(path), read_binary_book(archive)
     names = tuple(reader.sheet_names)
+    check_texts(archive)
 
     def cells(name: str) -> _Cells | None:
         with zipfile.ZipFile(path) as again:
@@ -263,10 +264,33 @@ def _binary_workbook(path: Path, archive: zipfile.ZipFile) -> _Workbook:
 
 
 def _xml_workbook(path: Path, archive: zipfile.ZipFile, book: Book) -> _Workbook:
-    reader = fastexcel.read_excel(without_extensions(archive) if book.is_misread else path)
+    """With a mended copy of the workbook if the library cannot read it, or would read it wrongly."""
+    check_texts(archive)
+    source: Path | bytes = _mended(path) if book.is_misread else path
+    try:
+        reader = fastexcel.read_excel(source)
+    except fastexcel.FastExcelError:
+        source = _mended(path)
+        reader = fastexcel.read_excel(source)
     hidden = {sheet.name for sheet in book.sheets if not sheet.is_visible}
-    names = tuple(name for name in reader.sheet_names if name not in hidden)
-    return _Workbook(names, lambda name: _read(reader, name, lambda _: _told(path, name, book)))
+
+    def cells(name: str) -> _Cells | None:
+        nonlocal source, reader
+        try:
+            return _read(reader, name, lambda seen: _told(source, name, book, seen))
+        except (fastexcel.FastExcelError, OddPart):
+            if isinstance(source, bytes):
+                raise
+        source = _mended(path)
+        reader = fastexcel.read_excel(source)
+        return _read(reader, name, lambda seen: _told(source, name, book, seen))
+
+    return _Workbook(tuple(name for name in reader.sheet_names if name not in hidden), cells)
+
+
+def _mended(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return mended(archive)
 
 
 def _read(reader: fastexcel.ExcelReader, name: str, told: Callable[[pl.DataFrame], Iterable[Cell]]) -> _Cells | None:
@@ -282,12 +306,24 @@ def _read(reader: fastexcel.ExcelReader, name: str, told: Callable[[pl.DataFrame
     return _with_told(cells, first, told=list(told(cells)))
 
 
-def _told(path: Path, name: str, book: Book) -> Iterator[Cell]:
+def _told(source: Path | bytes, name: str, book: Book, seen: pl.DataFrame) -> Iterator[Cell]:
+    """The cells that the library leaves out or shows in another way; dates only if any of them may be odd."""
     part = next((sheet.part for sheet in book.sheets if sheet.name == name), None)
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(source if isinstance(source, Path) else io.BytesIO(source)) as archive:
         if part not in archive.namelist():
             raise OddPart
-        yield from told_cells(archive, part, book)
+        filled = yield from told_cells(archive, part, book, formats=book.formats)
+        if book.dates and (filled != _filled(seen) or _has_odd_dates(seen)):
+            yield from told_cells(archive, part, book, formats=book.dates)
+
+
+def _has_odd_dates(cells: pl.DataFrame) -> bool:
+    """Days before March 1900 and after the year 9999, and times alone, which the library shows as days."""
+    return any(series.str.contains(ODD_DATE).any() for series in cells)
+
+
+def _filled(cells: pl.DataFrame) -> int:
+    return cells.height * cells.width - sum(series.null_count() for series in cells)
 
 
 def _best_sheet(path: Path, titles: Sequence[str]) -> _Sheet | None:
@@ -394,10 +430,9 @@ def _refuse_size(rows: int, width: int, *, file_name: str, limits: Limits) -> No
 
 
 def _as_seen(cells: pl.Series) -> pl.Series:
-    """A date comes with a midnight, a time with a day that nobody sees in the sheet; an empty text is an empty cell."""
-    for hidden in (MIDNIGHT, NO_DAY):
-        if cells.str.contains(hidden).any():
-            cells = cells.str.replace(hidden, "$1")
+    """A date comes with a midnight that nobody sees in the sheet; an empty text is an empty cell."""
+    if cells.str.contains(MIDNIGHT).any():
+        cells = cells.str.replace(MIDNIGHT, "$1")
     if (cells == "").any():
         cells = cells.set(cells == "", None)
     return cells

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import polars as pl
-from sqlalchemy import text
-from sqlmodel import Session, col, select
+from sqlalchemy import String, cast
+from sqlmodel import Session, col, func, select
 
 from domain.frames import ROW
 from models import batches
-from models.tables import Batch, ProcessVersion
+from models.tables import Batch, ProcessVersion, Recipient
 
 
 def batches_with_some(session: Session, process_key: str, *, apart_from: int | None = None) -> list[tuple[int, str]]:
@@ -39,10 +39,12 @@ def open_rows(session: Session, batch_id: int) -> pl.Series | None:
     """The rows of a batch whose links are open, which are those with an accepted link.
 
     Returns:
-        `row`, ascending; None where the links of all its valid rows are, as after nearly every send.
+        `row`, in any order; None where the links of all its valid rows are, as after nearly every send.
     """
     batch = batches.by_id(session, batch_id)
     if batch.sent == batch.valid:
         return None
-    query = text("SELECT row FROM recipient WHERE batch_id = :batch_id AND sent_at IS NOT NULL ORDER BY row")
-    return pl.Series(ROW, session.execute(query, {"batch_id": batch_id}).scalars().all(), pl.UInt32)
+    # As one text: a million numbers, each fetched by itself, take two seconds.
+    numbers = func.aggregate_strings(cast(col(Recipient.row), String), ",")
+    query = select(numbers).where(Recipient.batch_id == batch_id, col(Recipient.sent_at).is_not(None))
+    return pl.Series(ROW, (session.exec(query).one() or "").split(","), pl.String).cast(pl.UInt32, strict=False)

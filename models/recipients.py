@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
-from sqlalchemy import delete, text
+from sqlalchemy import bindparam, delete, text
 from sqlmodel import Session, col
 
+from domain.deliveries import SILENT, WAITING, Delivery
+from domain.frames import MESSAGES
 from domain.states import MessageState
 from models.bulk import insert
-from models.tables import Batch, Recipient
+from models.tables import Batch, Recipient, UtcDateTime
+
+HELD = "suppressed"
+"""The code of a request that holds the people who were left out of a send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,31 +83,63 @@ def counts(session: Session, batch: Batch) -> Counts:
 
 
 _UTC_SECONDS = {
-    "sqlite": "strftime('%Y-%m-%dT%H:%M:%SZ', sent_at)",
-    "postgresql": """to_char(sent_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""",
+    "sqlite": "strftime('%Y-%m-%dT%H:%M:%SZ', {})",
+    "postgresql": """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""",
 }
+_DELIVERY = """CASE WHEN state = 'accepted' AND sent_at < :since
+    AND (delivery IS NULL OR delivery IN ('accepted', 'deferred')) THEN 'silent' ELSE delivery END"""
+_SINCE = bindparam("since", type_=UtcDateTime())
 
 
-def messages(session: Session, batch_id: int, *, stopped: bool) -> pl.DataFrame:
+def messages(session: Session, batch_id: int, *, stopped: bool, silent_since: datetime) -> pl.DataFrame:
     """Every message of a batch as the result file needs it, in order of sending.
 
     Args:
         session: a transaction.
         batch_id: the batch.
         stopped: whether what is still pending will never be sent.
+        silent_since: a message that was accepted before then is waited for no longer.
 
     Returns:
-        `row, channel, state, detail, sent_at`; `sent_at` in ISO 8601, UTC.
+        MESSAGES; who was left out as suppressed is `held`.
     """
-    sent_at = _UTC_SECONDS[session.connection().dialect.name]
-    query = f"""SELECT row, channel, state, detail, {sent_at} FROM message
-        WHERE batch_id = :batch_id ORDER BY request, position"""  # noqa: S608  a constant of ours
-    frame = pl.DataFrame(
-        [tuple(row) for row in session.execute(text(query), {"batch_id": batch_id})],
-        schema={"row": pl.UInt32, "channel": pl.String, "state": pl.String, "detail": pl.String, "sent_at": pl.String},
-        orient="row",
-    )
+    time = _UTC_SECONDS[session.connection().dialect.name]
+    held = f"(SELECT number FROM request WHERE batch_id = :batch_id AND code = '{HELD}')"  # noqa: S608  a constant of ours
+    query = f"""SELECT row, channel, CASE WHEN state = 'failed' AND request IN {held} THEN 'held' ELSE state END, detail,
+        {time.format("sent_at")}, {_DELIVERY}, delivery_detail, {time.format("delivery_at")} FROM message
+        WHERE batch_id = :batch_id ORDER BY request, position"""  # noqa: S608  constants of ours
+    found = session.execute(text(query).bindparams(_SINCE), {"batch_id": batch_id, "since": silent_since})
+    frame = pl.DataFrame([tuple(row) for row in found], schema=MESSAGES, orient="row")
     if not stopped:
         return frame
     pending = pl.col("state") == MessageState.PENDING.value
     return frame.with_columns(state=pl.when(pending).then(pl.lit("stopped")).otherwise("state"))
+
+
+def deliveries(session: Session, batch_id: int, *, silent_since: datetime) -> dict[str, dict[str, int]]:
+    """How many accepted messages of each channel have come how far.
+
+    Reads every message of the batch: a second for a million.
+
+    Args:
+        session: a transaction.
+        batch_id: the batch.
+        silent_since: a message that was accepted before then is waited for no longer.
+
+    Returns:
+        For each channel that was used, a count for every `Delivery`, and for those of which nothing final is known:
+        `waiting`, and `silent` where the wait is over.
+    """
+    query = f"""SELECT channel, delivery, count(*) FROM (SELECT channel, {_DELIVERY} AS delivery FROM message
+        WHERE batch_id = :batch_id AND (state = 'accepted' OR delivery IS NOT NULL)) AS known
+        GROUP BY channel, delivery"""  # noqa: S608  constants of ours
+    found: dict[str, dict[str, int]] = {}
+    for channel, delivery, number in session.execute(
+        text(query).bindparams(_SINCE), {"batch_id": batch_id, "since": silent_since}
+    ):
+        own = found.setdefault(channel, dict.fromkeys(_COUNTED, 0))
+        own[delivery if delivery in _COUNTED else WAITING] += number
+    return dict(sorted(found.items()))
+
+
+_COUNTED = (WAITING, SILENT, *(each.value for each in Delivery if each is not Delivery.ACCEPTED))

@@ -125,27 +125,27 @@ def due(session: Session, batch_id: int, chunk: int, *, limit: int, now: datetim
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Who is in the open requests of a chunk, and on which channel."""
+    """Who is in the open requests of a chunk, by request and position, and on which channel."""
 
     channel: str
-    rows: frozenset[int]
+    rows: dict[int, list[int]]
 
 
 def members(session: Session, batch_id: int, chunk: int) -> Members | None:
     """The people of a chunk's requests that are not answered for good; None if there are none."""
     query = (
-        select(Request.channel, Message.row)
-        .join(Message, (col(Message.batch_id) == Request.batch_id) & (col(Message.request) == Request.number))
+        select(Request.number, Request.channel)
         .where(
             Request.batch_id == batch_id,
             Request.chunk == chunk,
             col(Request.state).in_([RequestState.NEW, RequestState.INTENT]),
         )
+        .order_by(col(Request.number))
     )
     found = session.exec(query).all()
     if not found:
         return None
-    return Members(found[0][0], frozenset(row for _, row in found))
+    return Members(found[0][1], rows_of(session, batch_id, [number for number, _ in found]))
 
 
 def open_until(session: Session, batch_id: int, chunk: int, *, now: datetime) -> datetime | None:

@@ -17,10 +17,9 @@ from domain.states import MessageState, RequestState
 from domain.suppressions import Mark, SuppressionKind
 from models import batches
 from models.bulk import insert
-from models.tables import Recipient, Request, Suppression, UtcDateTime
+from models.recipients import HELD
+from models.tables import Message, Recipient, Request, Suppression, UtcDateTime
 
-HELD = "suppressed"
-"""The code of a request that holds the people who were left out of a send."""
 _GRAVITY = {kind.value: place for place, kind in enumerate(SuppressionKind)}
 
 # The later time wins, and at the same time the higher recipient: marks may come in any order, and again.
@@ -67,15 +66,16 @@ def _values(one: Mark) -> dict[str, object]:
     return {"channel": one.channel, "address": address, "kind": kind, "at": one.at, "by": one.by, **origin}
 
 
-def of_recipients(
-    session: Session, batch_id: int, rows: Collection[int], *, channel: str, kind: SuppressionKind, at: datetime
-) -> list[Mark]:
-    """Marks that suppress some recipients' addresses on a channel."""
-    address = col(Recipient.email) if channel == EMAIL else col(Recipient.phone)
-    query = select(Recipient.row, address).where(
-        Recipient.batch_id == batch_id, col(Recipient.row).in_(list(rows)), address.is_not(None)
+def mark_opted_out(session: Session, batch_id: int, numbers: Collection[int], *, now: datetime) -> None:
+    """Suppress the people of some SMS requests that the provider refused because they had opted out."""
+    members = select(Message.row).where(
+        Message.batch_id == batch_id, col(Message.request).in_(list(numbers)), Message.channel == SMS
     )
-    return [Mark(channel, to, kind, at, batch_id=batch_id, row=row) for row, to in session.exec(query) if to]
+    query = select(Recipient.row, Recipient.phone).where(
+        Recipient.batch_id == batch_id, col(Recipient.row).in_(members), col(Recipient.phone).is_not(None)
+    )
+    kind = SuppressionKind.OPTED_OUT
+    mark(session, [Mark(SMS, to, kind, now, batch_id=batch_id, row=row) for row, to in session.exec(query) if to])
 
 
 def remove(session: Session, channel: str, address: str, *, by: str, now: datetime) -> bool:

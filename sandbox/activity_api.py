@@ -1,7 +1,6 @@
 """SendGrid's Email Activity over HTTP: a paid look-up, six questions a minute, late by a set lag."""
 
 import time
-from collections import deque
 
 import orjson
 from starlette.requests import Request
@@ -33,7 +32,6 @@ class ActivityApi:
     def __init__(self, sandbox: Sandbox) -> None:
         """Play it on this state."""
         self._sandbox = sandbox
-        self._asked: deque[float] = deque()
 
     def routes(self) -> list[Route]:
         """Paths as SendGrid has them."""
@@ -68,15 +66,16 @@ class ActivityApi:
     def _throttle(self) -> Answer | None:
         now = time.time()
         window = self._sandbox.settings.real(60)
-        while self._asked and self._asked[0] <= now - window:
-            self._asked.popleft()
+        asked = self._sandbox.activity_asked
+        while asked and asked[0] <= now - window:
+            asked.popleft()
         limit = self._sandbox.settings.activity_per_minute
-        if len(self._asked) >= limit:
-            reset = str(int(self._asked[0] + window) + 1)
+        if len(asked) >= limit:
+            reset = str(int(asked[0] + window) + 1)
             headers = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
             refused = problem(429, "too many requests")
             return Answer(429, refused.body, headers=headers)
-        self._asked.append(now)
+        asked.append(now)
         return None
 
     def _moment(self) -> tuple[Moment, float]:

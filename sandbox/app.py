@@ -25,14 +25,15 @@ from sandbox.wire import whole
 def create_app(sandbox: Sandbox) -> Starlette:
     """The application that plays both providers on one state."""
     pages = Pages(sandbox)
+    # Routes are tried one after the other: what sends comes first.
     routes = [
         *SendGridApi(sandbox).routes(),
+        *TwilioApi(sandbox).routes(),
         *BatchesApi(sandbox).routes(),
         *ActivityApi(sandbox).routes(),
         *LogsApi(sandbox).routes(),
         *SuppressionApi(sandbox).routes(),
         *AccountApi(sandbox).routes(),
-        *TwilioApi(sandbox).routes(),
         *Control(sandbox).routes(),
         *pages.routes(),
     ]

@@ -1,5 +1,6 @@
 """What waits for its time: released when it is due, discarded when its batch was canceled in time."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sandbox.batches import EXPIRY_SECONDS, GUARD_SECONDS
@@ -55,8 +56,11 @@ class Schedule:
         """Something new becomes due."""
         self.next_at = min(self.next_at, moment)
 
-    def release(self, now: float, settings: Settings) -> list[Due]:
-        """Send or discard up to 1,000 messages that are due; those that were sent."""
+    def release(self, now: float, settings: Settings, *, announced: Collection[str]) -> list[Due]:
+        """Send or discard up to 1,000 messages that are due; those that were sent.
+
+        Events are to be made of those whose provider is `announced`.
+        """
         guard, expiry = settings.real(GUARD_SECONDS), settings.real(EXPIRY_SECONDS)
         spans = {"now": now, "guard": guard, "expiry": expiry}
         with self._store.transaction() as db:
@@ -75,7 +79,8 @@ class Schedule:
                 "UPDATE counts SET messages = messages + ? WHERE provider = ?",
                 [(_released(one)[1], one.provider) for one in sent],
             )
-            db.executemany("INSERT INTO announcements (message_id) VALUES (?)", [(one.id,) for one in sent])
+            told = [(one.id,) for one in sent if one.provider in announced]
+            db.executemany("INSERT INTO announcements (message_id) VALUES (?)", told)
             following = db.execute(_NEXT, {"now": now, "expiry": expiry}).fetchone()[0]
         self.next_at = now if len(due) == _CHUNK else following if following is not None else float("inf")
         return sent

@@ -27,3 +27,7 @@ class Senders:
             return None
         self._free_at[sender] = begin + settings.real(segments / (settings.segments_per_second or 1.0))
         return begin
+
+    def clear(self) -> None:
+        """No message waits any more."""
+        self._free_at = {}

@@ -159,11 +159,14 @@ def _addresses(body: Body, _now: float) -> Iterator[Refusal]:
                 "with a valid email address.",
                 f"{path}.to",
             )
-        for role, place, person in _people(block):
-            yield from _one_address(person, f"{path}.{role}.{place}", f"personalizations.{role}")
+        people = _people(block)
+        for role, place, person in people:
+            if not is_address(person.get("email", "")) or "name" in person:
+                yield from _one_address(person, f"{path}.{role}.{place}", f"personalizations.{role}")
         if "from" in block:
             yield from _one_address(block["from"], f"{path}.from", "personalizations.from")
-        yield from _duplicate(block, path)
+        if len(people) > 1:
+            yield from _duplicate(people, path)
 
 
 def _one_address(person: EmailObject, path: str, anchor: str) -> Iterator[Refusal]:
@@ -181,10 +184,7 @@ def _people(block: Personalization) -> list[tuple[str, int, EmailObject]]:
     return people
 
 
-def _duplicate(block: Personalization, path: str) -> Iterator[Refusal]:
-    people = _people(block)
-    if len(people) == 1:
-        return
+def _duplicate(people: list[tuple[str, int, EmailObject]], path: str) -> Iterator[Refusal]:
     seen: set[str] = set()
     for role, _place, person in people:
         address = person.get("email", "")
@@ -366,12 +366,16 @@ def _recipients(body: Body, custody: Custody) -> Iterator[Recipient]:
         details = {name: raw[name] for name in ("from", "headers", "dynamic_template_data", "send_at") if name in raw}
         due_at = custody.due_at(block["send_at"]) if "send_at" in block else due_for_all
         for role, _place, person in _people(block):
-            fate = custody.fates.of_email(person["email"])
-            state, reason = _state(person["email"], fate, due_at, custody.suppressed)
+            address = person["email"]
+            fate = custody.fates.of_email(address)
+            known = custody.suppressed.get(address.lower()) if custody.suppressed else None
+            state, reason = "received", ""
+            if known or fate or due_at is not None:
+                state, reason = _state(fate, due_at, known)
             yield Recipient(
                 position=position,
                 role=role,
-                address=person["email"],
+                address=address,
                 name=person.get("name", ""),
                 subject=block.get("subject"),
                 substitutions=block.get("substitutions", {}),
@@ -385,9 +389,8 @@ def _recipients(body: Body, custody: Custody) -> Iterator[Recipient]:
             )
 
 
-def _state(address: str, fate: str, due_at: float | None, suppressed: Mapping[str, Suppression]) -> tuple[str, str]:
+def _state(fate: str, due_at: float | None, known: Suppression | None) -> tuple[str, str]:
     """The state in which a message begins, and why if it is dropped."""
-    known = suppressed.get(address.lower())
     if known and known.reason != BLOCKED:
         return "dropped", known.reason
     if fate == "drop":

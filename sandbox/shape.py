@@ -119,6 +119,8 @@ def _object(value: object, spec: Obj, path: str) -> Iterator[Misfit]:
         return
     for name, item in value.items():
         known = spec.fields.get(name)
+        if known == "string" and type(item) is str:
+            continue  # most of a large request: told apart here it takes a third of the time
         if known is not None:
             yield from misfits(item, known, f"{path}.{name}" if path else name)
         elif not spec.is_open:

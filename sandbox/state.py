@@ -3,10 +3,11 @@
 import asyncio
 import hmac
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from sandbox import fates, faults, hooks
 from sandbox.batches import Batches
@@ -16,6 +17,7 @@ from sandbox.hooks import Hooks
 from sandbox.queue import Queue
 from sandbox.records import PROVIDERS, Accepted, Provider, Suppression
 from sandbox.schedule import Schedule
+from sandbox.senders import Senders
 from sandbox.settings import Settings, settings_from_json
 from sandbox.store import Store
 
@@ -40,7 +42,8 @@ def is_same(given: str, expected: str) -> bool:
 class Sandbox:
     """One running sandbox; used on the event loop only, but for reads of the store.
 
-    `stir` is set whenever the worker in the background may have something to do.
+    `stir` is set whenever the worker in the background may have something to do; `activity_asked`
+    are the moments of the last questions to Email Activity, which answers only so many a minute.
     """
 
     def __init__(self, store: Store, credentials: Credentials, *, public_url: str, seed: int | None) -> None:
@@ -50,10 +53,12 @@ class Sandbox:
         self.public_url = public_url
         self.stopping = asyncio.Event()
         self.stir = asyncio.Event()
+        self.activity_asked: deque[float] = deque()
         self.batches = Batches(store)
         self.schedule = Schedule(store)
         self._signing_key: SigningKey | None = None
         self.queue = Queue(store)
+        self.senders = Senders(store)
         self.suppressions = store.suppressions()
         self.settings = _stored_settings(store.setting("settings"))
         self.fates = _stored_fates(store.setting("fates"))
@@ -68,11 +73,17 @@ class Sandbox:
         return datetime.fromtimestamp(time.time(), UTC)
 
     def catch_up(self) -> None:
-        """Send and discard what is due by now; cheap while nothing is."""
-        while (now := time.time()) >= self.schedule.next_at:
-            for one in self.schedule.release(now, self.settings):
-                self._consequences(cast("Provider", one.provider), [(one.address, one.fate)], at=now)
-            self.stir.set()
+        """Send and discard what is due by now, at most 1,000 messages; cheap while nothing is.
+
+        What is left is done by the worker, or at the next call.
+        """
+        now = time.time()
+        if now < self.schedule.next_at:
+            return
+        has_listener = bool(self.hooks.of("sendgrid").url)
+        sent = self.schedule.release(now, self.settings, announced=PROVIDERS if has_listener else ("twilio",))
+        self._consequences("sendgrid", [(one.address, one.fate) for one in sent if one.provider == "sendgrid"], at=now)
+        self.stir.set()
 
     def accept(self, request: Accepted) -> None:
         """Record a request before it is answered, with all that follows from it."""
@@ -160,7 +171,9 @@ class Sandbox:
         self.store.remove_suppressions(provider, gone)
 
     def clear(self) -> None:
-        """Forget all messages, and all events that are still to be posted."""
+        """Forget all messages, all events that are still to be posted, and how often Email Activity was asked."""
+        self.activity_asked.clear()
+        self.senders.clear()
         self.store.clear()
         self.queue.clear()
 

@@ -70,7 +70,6 @@ _SELECT = (
 # As a subquery it reads only the narrow index of addresses: a tenth of the time on a full outbox.
 _CONTAINS = "m.id IN (SELECT id FROM messages WHERE recipient LIKE ? ESCAPE '\\')"
 _FAILED = tuple(sorted(SMS_FAILED))  # as Python writes it, it is SQL too
-_BATCH_ARGS = ("bs_batch", "batch")
 
 
 class Store:
@@ -233,7 +232,7 @@ def _json(value: JsonObject) -> str | None:
 
 
 def _row(request_id: int | None, request: Accepted, one: Recipient) -> tuple[object, ...]:
-    batch = next((one.custom_args[name] for name in _BATCH_ARGS if name in one.custom_args), None)
+    batch = one.custom_args.get("bs_batch") or one.custom_args.get("batch")
     fixed = (request_id, request.provider, one.position, one.role, one.address, one.name, one.subject)
     texts = (_json(one.substitutions), _json(one.custom_args), _json(one.details), batch)
     return (*fixed, *texts, one.state, one.reason, int(one.is_received), request.at, one.due_at, one.fate)

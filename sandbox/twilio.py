@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
@@ -296,5 +297,10 @@ def resource(message: Message, *, account_sid: str, standing: Standing) -> JsonO
     }
 
 
+@lru_cache(maxsize=64)
+def _written(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=False)
+
+
 def _rfc_2822(moment: datetime) -> str:
-    return format_datetime(moment.replace(microsecond=0), usegmt=False)
+    return _written(moment.replace(microsecond=0))

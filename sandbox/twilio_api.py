@@ -20,7 +20,6 @@ from sandbox.faults import Fault, Part
 from sandbox.performance import Voice, play, read_body
 from sandbox.records import Answer, JsonObject, Message, Search
 from sandbox.segments import count_segments
-from sandbox.senders import Senders
 from sandbox.state import Sandbox, is_same
 from sandbox.twilio import Custody, Standing, refuse
 from sandbox.wire import whole
@@ -56,7 +55,6 @@ class TwilioApi:
     def __init__(self, sandbox: Sandbox) -> None:
         """Play it on this state."""
         self._sandbox = sandbox
-        self._senders = Senders(sandbox.store)
         self._under_way = 0
 
     def routes(self) -> list[Route]:
@@ -161,7 +159,7 @@ class TwilioApi:
         if settings.segments_per_second is None:
             return Custody(now, None, fate)
         sender = form.get("MessagingServiceSid") or form["From"]
-        turn = self._senders.turn(sender, count_segments(form.get("Body", "")), now=now, settings=settings)
+        turn = self._sandbox.senders.turn(sender, count_segments(form.get("Body", "")), now=now, settings=settings)
         if turn is None:
             return Custody(now, None, QUEUE_OVERFLOW) if form.get("MessagingServiceSid") else None
         return Custody(now, turn, fate)

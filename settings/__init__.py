@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import SettingsProblem
+from domain.signing import public_key
 
 PREFIX = "BULK_SENDER_"
 SANDBOX_SENDGRID_KEY = "SG.sandbox"
@@ -81,6 +82,8 @@ class Settings(BaseSettings):
     """Between two look-ups of the same request."""
     unresolved_after_seconds: Annotated[float, Field(ge=0)] = 3600.0
     """After this, a doubt that no evidence settled is a person's to decide."""
+    delivery_days: Annotated[int, Field(ge=1, le=365)] = 3
+    """How long a provider may take to report what became of a message; then the wait is over."""
     upload_megabytes: Annotated[int, Field(ge=1)] = 250
     """Largest recipient file."""
 
@@ -218,13 +221,27 @@ def _complaints(settings: Settings) -> list[str]:
         value = getattr(settings, name)
         if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
             found.append(f"{PREFIX}{name.upper()} is {value!r}; it must begin with http:// or https://.")
+    if settings.sendgrid_webhook_public_key and not _is_public_key(settings.sendgrid_webhook_public_key):
+        found.append(
+            f"{PREFIX}SENDGRID_WEBHOOK_PUBLIC_KEY is no public key. Copy it as SendGrid's Event Webhook settings show it."
+        )
     if settings.secret_key is not None and len(settings.secret_key.get_secret_value()) < 32:  # noqa: PLR2004  256 bits as text
         found.append(f"{PREFIX}SECRET_KEY is shorter than 32 characters. Make one with: openssl rand -base64 36")
     if settings.public_url is None and _leaves_the_machine(settings):
         found.append(
             f"{PREFIX}PUBLIC_URL is missing: links sent to real people would point at this machine. Set it to the address that they can reach."
         )
+    if settings.public_url and settings.sms_is_real and "_" in (urlsplit(settings.public_url).hostname or ""):
+        found.append(f"{PREFIX}PUBLIC_URL has a _ in its host, where Twilio posts no receipts. Use a host without one.")
     return found
+
+
+def _is_public_key(text: str) -> bool:
+    try:
+        public_key(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _leaves_the_machine(settings: Settings) -> bool:

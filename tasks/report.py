@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -16,7 +17,7 @@ from files.results import Summary, write_bad_rows, write_result
 from models import batches, processes, requests
 from models.recipients import messages
 from models.tables import Batch
-from tasks.surroundings import Surroundings
+from tasks.surroundings import Surroundings, now
 
 _REPORTED = frozenset({Phase.SETTLING, Phase.FINISHED})
 
@@ -38,7 +39,8 @@ def write_file(around: Surroundings, batch_id: int, path: Path) -> None:
             )
         layout = Layout.from_json(batch.layout)
         planned = requests.has_plan(session, batch_id)
-        sent = messages(session, batch_id, stopped=batch.phase == Phase.STOPPED)
+        silent_since = now() - timedelta(days=around.settings.delivery_days)
+        sent = messages(session, batch_id, stopped=batch.phase == Phase.STOPPED, silent_since=silent_since)
         version = processes.version_by_id(session, batch.process_version_id)
         facts = _facts(batch, f"{version.name} (version {version.version})")
         stopped_before = batch.phase == Phase.STOPPED and not planned
@@ -109,7 +111,7 @@ def _never_sent(recipients: pl.DataFrame) -> pl.DataFrame:
         channel=channel,
         state=pl.lit("stopped"),
         detail=pl.lit(None, pl.String),
-        sent_at=pl.lit(None, pl.String),
+        **{name: pl.lit(None, pl.String) for name in ("sent_at", "delivery", "delivery_detail", "delivery_at")},
     )
 
 

@@ -11,20 +11,24 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+import polars as pl
+
 from channels import sendgrid, twilio
-from channels.people import Label, Person
+from channels.people import Label
+from domain.deliveries import OPTED_OUT_CODES
+from domain.frames import ROW
 from domain.links import fingerprint
 from domain.outcomes import Outcome, OutcomeKind, waiting_seconds
 from domain.pacing import OWN_PAUSE, Pace
 from domain.processes import ProcessDefinition
-from domain.splitting import EMAIL
+from domain.splitting import EMAIL, SMS
 from domain.states import Phase, RequestState
-from models import batches, processes, requests
+from models import batches, processes, requests, suppressions
 from models.requests import Answer
 from models.tables import Request
 from tasks.people import load_people
@@ -33,7 +37,8 @@ from tasks.surroundings import Surroundings, now
 _LEASE_MARGIN = timedelta(seconds=30)
 _LONGEST_NAP_SECONDS = 1.0
 
-Content = Mapping[str, Any]
+Content = Any
+"""What a provider is handed: a body, or a message's arguments; frozen with the intent."""
 Permit = Callable[[int], Awaitable[None]]
 """Waits until so many requests may go out under the rate limit."""
 Permits = Callable[[str], Permit]
@@ -70,8 +75,17 @@ class _Frozen:
 
     batch_id: int
     uid: str
+    base: str
     definition: ProcessDefinition
-    people: Mapping[int, Person]
+    people: pl.DataFrame
+    """PERSONAL of the chunk."""
+    rows: dict[int, list[int]]
+    """The members of each request by position; requests that come to be in mid-run are added."""
+
+    def members_of(self, numbers: Sequence[int]) -> pl.DataFrame:
+        """PERSONAL of the members of some requests, in the order of the requests and of their positions."""
+        rows = pl.Series(ROW, [row for number in numbers for row in self.rows[number]], pl.UInt32)
+        return rows.to_frame().join(self.people, on=ROW, how="left", maintain_order="left")
 
 
 def send_chunk(
@@ -153,13 +167,13 @@ class _ChunkSender:
         people = load_people(
             around.storage,
             recipients_key,
-            rows=members.rows,
+            rows=[row for rows in members.rows.values() for row in rows],
             channel=members.channel,
             definition=definition,
             links=around.links,
             batch_id=self._batch_id,
         )
-        return members.channel, _Frozen(self._batch_id, uid, definition, people)
+        return members.channel, _Frozen(self._batch_id, uid, settings.links_base, definition, people, members.rows)
 
     async def _claim(self, frozen: _Frozen, permit: Permit, limit: int) -> list[_Work]:
         """Requests that are now ours to make, their intent committed."""
@@ -172,9 +186,11 @@ class _ChunkSender:
     def _compose_due(self, frozen: _Frozen, limit: int) -> dict[int, tuple[Request, Content, str]]:
         with self._around.database.read() as session:
             due = requests.due(session, self._batch_id, self._chunk, limit=limit, now=now())
-            rows = requests.rows_of(session, self._batch_id, [request.number for request in due])
+            new = [request.number for request in due if request.number not in frozen.rows]
+            frozen.rows.update(requests.rows_of(session, self._batch_id, new) if new else {})
             session.expunge_all()
-        return {request.number: (request, *_compose(frozen, request, rows[request.number])) for request in due}
+        composed = zip(due, _compose(frozen, due), strict=True)
+        return {request.number: (request, *content) for request, content in composed}
 
     def _claim_composed(self, ready: Mapping[int, tuple[Request, Content, str]]) -> list[_Work]:
         token, moment = uuid.uuid4().hex, now()
@@ -217,6 +233,9 @@ class _ChunkSender:
             # Given up on and replaced meanwhile: what replaces it must not leave any more.
             late = [one for one in answers if one.state is RequestState.ACCEPTED and one.number not in recorded]
             requests.settle(session, self._batch_id, late, now=moment)
+            opted_out = [one.number for one in answers if one.code in OPTED_OUT_CODES and one.number in recorded]
+            if opted_out:
+                suppressions.mark_opted_out(session, self._batch_id, opted_out, now=moment)
         for _, outcome in ended:
             self._ended[outcome.kind] = self._ended.get(outcome.kind, 0) + 1
             if outcome.kind is OutcomeKind.ACCOUNT_REFUSED:
@@ -246,17 +265,22 @@ async def _make(provider: Provider, work: _Work) -> tuple[_Work, Outcome]:
     return work, await provider.send(work.content)
 
 
-def _compose(frozen: _Frozen, request: Request, rows: list[int]) -> tuple[Content, str]:
-    people = [frozen.people[row] for row in rows]
+def _compose(frozen: _Frozen, due: Sequence[Request]) -> list[tuple[Content, str]]:
+    """The content of each request and its digest."""
     start = frozen.definition.start
-    if request.channel == EMAIL and start.email is not None:
-        body = sendgrid.compose(start.email, people, label=Label(frozen.uid, request.number))
-        return body, sendgrid.digest(body)
-    if start.sms is None:
-        message = f"request {request.number} of batch {frozen.batch_id} is for a channel the process does not have"
-        raise RuntimeError(message)
-    sms = twilio.compose(start.sms, people[0])
-    return sms, twilio.digest(sms)
+    labels = [Label(frozen.uid, request.number) for request in due]
+    channel = due[0].channel if due else None
+    if channel == EMAIL and start.email is not None:
+        bodies = [sendgrid.compose(start.email, frozen.members_of([label.request]), label=label) for label in labels]
+        return [(body, sendgrid.digest(body)) for body in bodies]
+    if channel == SMS and start.sms is not None:
+        people = frozen.members_of([label.request for label in labels])
+        messages = twilio.compose(start.sms, people, labels, base=frozen.base)
+        return [(message, twilio.digest(message)) for message in messages]
+    if channel is None:
+        return []
+    message = f"batch {frozen.batch_id} has requests for {channel}, which its process does not send"
+    raise RuntimeError(message)
 
 
 _NEXT_STATE: Mapping[OutcomeKind, RequestState] = {

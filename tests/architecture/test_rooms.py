@@ -31,6 +31,9 @@ COMMANDS = {
     "batch reject": {"--by", "--comment"},
     "batch archive": {"--by", "--comment"},
     "batch download": {"--output"},
+    "suppression list": {"--channel", "--json"},
+    "suppression add": {"--channel", "--by", "--json"},
+    "suppression remove": {"--channel", "--by", "--json"},
 }
 """What programs and people build on: commands and their options."""
 

@@ -11,10 +11,11 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from channels import twilio
-from channels.people import Person
+from channels.people import Label
 from channels.twilio import Twilio, classify, classify_fault, compose
 from domain.outcomes import Outcome, OutcomeKind
 from domain.processes import SmsOutput
+from tests.factories import personal
 from tests.servers import Answer, nowhere, serving
 
 # Twilio's client uses it; gone in aiohttp 4, which Twilio's client does not take either.
@@ -25,7 +26,8 @@ pytestmark = [
 
 LINK = "https://go.acme.example/l/abc_-123"
 OUTPUT = SmsOutput.model_validate({"from": "+15005550006", "text": "{{ name }}: {{ link }}"})
-ANN = Person(2, "+447700900001", {"name": "Ann <b>", "link": LINK})
+ANN = personal((2, "+447700900001", {"name": "Ann <b>", "link": LINK}))
+BATCH = "b" * 32
 A, L, N, S, D = (
     OutcomeKind.ACCEPTED,
     OutcomeKind.TRY_LATER,
@@ -33,6 +35,10 @@ A, L, N, S, D = (
     OutcomeKind.ACCOUNT_REFUSED,
     OutcomeKind.IN_DOUBT,
 )
+
+
+def composed(output: SmsOutput = OUTPUT) -> dict[str, str]:
+    return compose(output, ANN, [Label(BATCH, 7)], base="https://go.acme.example")[0]
 
 
 def error(status: int, code: int) -> bytes:
@@ -132,7 +138,12 @@ def test_a_fault_proves(fault: Exception, kind: OutcomeKind) -> None:
 
 
 def test_a_message_is_filled_as_it_is() -> None:
-    assert compose(OUTPUT, ANN) == {"to": "+447700900001", "from_": "+15005550006", "body": f"Ann <b>: {LINK}"}
+    assert composed() == {
+        "to": "+447700900001",
+        "from_": "+15005550006",
+        "body": f"Ann <b>: {LINK}",
+        "status_callback": f"https://go.acme.example/webhooks/twilio/{BATCH}/7",
+    }
 
 
 @pytest.mark.parametrize(
@@ -147,11 +158,11 @@ def test_a_message_is_filled_as_it_is() -> None:
     ],
 )
 def test_a_sender_is_a_messaging_service_only_if_it_looks_like_one(sender: str, name: str) -> None:
-    assert compose(OUTPUT.model_copy(update={"sender": sender}), ANN)[name] == sender
+    assert composed(OUTPUT.model_copy(update={"sender": sender}))[name] == sender
 
 
 def test_the_same_message_has_the_same_digest_and_another_has_another() -> None:
-    message = compose(OUTPUT, ANN)
+    message = composed()
 
     assert twilio.digest(message) == twilio.digest(dict(reversed(message.items())))
     assert twilio.digest(message) != twilio.digest({**message, "body": "other"})
@@ -164,7 +175,7 @@ def send(url: str, *, times: int = 1, timeout_seconds: float = 5) -> list[Outcom
     async def run() -> list[Outcome]:
         client = Twilio(account_sid="AC1", auth_token="token", host=url, timeout_seconds=timeout_seconds, connections=2)
         try:
-            return await asyncio.gather(*[client.send(compose(OUTPUT, ANN)) for _ in range(times)])
+            return await asyncio.gather(*[client.send(composed()) for _ in range(times)])
         finally:
             await client.close()
 
@@ -248,6 +259,7 @@ def test_a_message_is_what_was_composed_under_the_account() -> None:
         "To": ["+447700900001"],
         "From": ["+15005550006"],
         "Body": [f"Ann <b>: {LINK}"],
+        "StatusCallback": [composed()["status_callback"]],
     }
 
 

@@ -31,7 +31,8 @@ def test_check_prints_the_contract(motor: Run, file: Path) -> None:
     ended = motor("batch", "check", file, "--process", "motor-renewal", "--json")
     assert (ended.code, ended.err) == (0, "")
     found = ended.content
-    assert list(found) == ["file_error", "counts", "problems"]
+    assert list(found) == ["file_error", "counts", "problems", "notes"]
+    assert found["notes"] == ["Not used, but kept to the result file: Our note."]
     assert found["file_error"] is None
     assert found["counts"] == {"rows": 4, "valid": 2, "invalid": 2, "warnings": 1}
     assert all(list(kind) == ["code", "message", "count", "rows"] for kind in found["problems"])
@@ -91,6 +92,35 @@ def test_check_tells_people_the_same(motor: Run, file: Path, home: Path) -> None
     assert not (home / "files").exists() or not any((home / "files").iterdir())
 
 
+def test_check_gives_the_bad_rows_to_correct(motor: Run, file: Path, tmp_path: Path) -> None:
+    output = tmp_path / "bad.csv"
+    told = motor("batch", "check", file, "--process", "motor-renewal")
+    assert told.out.endswith("Get the rows that cannot be sent in a file to correct: add --bad-rows FILE\n")
+
+    ended = motor("batch", "check", file, "--process", "motor-renewal", "--bad-rows", output)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.endswith(f"Written: {output}\n")
+    lines = output.read_text().splitlines()
+    original = LIST.splitlines()
+    assert lines[0] == f"{original[0]},Problem"
+    assert [line.startswith(row) for line, row in zip(lines[1:], original[3:5], strict=True)] == [True, True]
+    assert "Row 4: first_name is empty" in lines[1]
+    assert "Row 5: email is not an email address" in lines[2]
+
+    found = motor("batch", "check", file, "--process", "motor-renewal", "--bad-rows", output, "--json")
+    assert found.content["counts"]["invalid"] == len(lines) - 1
+
+
+def test_check_of_a_good_file_writes_no_bad_rows(motor: Run, tmp_path: Path) -> None:
+    file, output = tmp_path / "good.csv", tmp_path / "bad.csv"
+    file.write_text("\n".join(LIST.splitlines()[:2]) + "\n")
+
+    ended = motor("batch", "check", file, "--process", "motor-renewal", "--bad-rows", output)
+
+    assert ended.out.endswith(f"No row must be corrected; {output} is not written.\n")
+    assert not output.exists()
+
+
 @pytest.mark.parametrize("format_", ["csv", "xlsx"])
 def test_an_example_file_is_for_its_process_and_its_row_is_never_sent(format_: str, motor: Run, tmp_path: Path) -> None:
     output = tmp_path / f"example.{format_}"
@@ -132,7 +162,10 @@ def test_help_names_every_command(command: list[str], run: Run) -> None:
     names = {
         "": ["demo", "up", "process", "batch"],
         "process": ["deploy", "list", "example"],
-        "batch": ["check", "create", "list", "show", "wait", "approve", "reject", "archive", "download", "resume"],
+        "batch": [
+            *("check", "create", "list", "show", "wait", "approve", "reject", "archive", "download", "resume"),
+            *("problems", "correct"),
+        ],
     }
     assert (ended.code, ended.err) == (0, "")
     assert all(name in ended.out for name in names[" ".join(command)])

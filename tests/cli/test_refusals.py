@@ -122,6 +122,8 @@ def test_without_a_server_no_batch_is_made(motor: Run, tmp_path: Path, is_untouc
         ["resume", 7, "--by", "approver@acme.test"],
         ["archive", 7, "--by", "approver@acme.test"],
         ["download", 7, "--output", "result.csv"],
+        ["problems", 7, "--output", "result.csv"],
+        ["correct", 7, "fixed.csv", "--by", "operator@acme.test"],
     ],
     ids=lambda command: command[0],
 )
@@ -225,6 +227,8 @@ def test_an_output_folder_that_is_not_there_is_named(motor: Run, tmp_path: Path)
         ["process", "example", "motor-renewal", "--output", nowhere / "example.xlsx"],
         ["process", "example", "motor-renewal", "--format", "csv", "--output", nowhere / "example.csv"],
         ["batch", "download", 1, "--output", nowhere / "result.csv"],
+        ["batch", "problems", 1, "--output", nowhere / "bad.csv"],
+        ["batch", "check", file, "--process", "motor-renewal", "--bad-rows", nowhere / "bad.csv"],
         ["batch", "check", file, "--process", "motor-renewal", "--rows", nowhere / "rows.jsonl"],
     ):
         assert str(nowhere) in motor(*command).refusal
@@ -239,6 +243,7 @@ def test_an_output_that_is_a_folder_is_named(motor: Run, tmp_path: Path) -> None
         ["process", "example", "motor-renewal", "--output", folder],
         ["process", "example", "motor-renewal", "--format", "csv", "--output", folder],
         ["batch", "check", file, "--process", "motor-renewal", "--rows", folder],
+        ["batch", "check", file, "--process", "motor-renewal", "--bad-rows", folder],
     ):
         assert str(folder) in motor(*command).refusal
     assert list(folder.iterdir()) == []
@@ -254,6 +259,7 @@ def test_an_output_that_is_a_folder_is_named(motor: Run, tmp_path: Path) -> None
         ["batch", "wait", "1", "--timeout", "soon"],
         ["batch", "list", "--sort", "colour"],
         ["batch", "approve", "1"],
+        ["batch", "correct", "1", "fixed.csv"],
         ["process", "example", "motor-renewal", "--format", "pdf", "--output", "x"],
         ["process", "destroy"],
         ["upp"],

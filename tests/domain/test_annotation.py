@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.annotation import ROW_OF_PROBLEM, STATES, annotate, bad_rows
+from domain.annotation import DELIVERIES, ROW_OF_PROBLEM, STATES, annotate, bad_rows
+from domain.deliveries import SILENT, Delivery
 from domain.frames import BAD_ROWS, MESSAGES, PROBLEMS, STATUSES
 
 Message = tuple[int, str, str, str | None, str | None]
@@ -26,13 +27,13 @@ def problems(*rows: tuple[int, str]) -> pl.DataFrame:
 
 
 def messages(*rows: Message) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=MESSAGES, orient="row")
+    return pl.DataFrame([(*row, None, None, None) for row in rows], schema=MESSAGES, orient="row")
 
 
 def told(*rows: Message, valid: bool = True) -> tuple[str | None, ...]:
     """Status, detail, channel and time of one row with these messages."""
     found = annotate(recipients((2, valid)), problems(), messages(*rows), stage="send")
-    return found.row(0)[1:]
+    return found.row(0)[1:5]
 
 
 def test_before_sending_a_row_is_ready_or_has_problems() -> None:
@@ -45,8 +46,8 @@ def test_before_sending_a_row_is_ready_or_has_problems() -> None:
 
     assert dict(found.schema) == STATUSES
     assert found.rows() == [
-        (2, "Ready", None, None, None),
-        (5, "Problem", "day is empty; fill it in. No email can be used.", None, None),
+        (2, "Ready", *[None] * 6),
+        (5, "Problem", "day is empty; fill it in. No email can be used.", *[None] * 5),
     ]
 
 
@@ -100,7 +101,7 @@ def test_of_two_messages_the_more_important_speaks(first: str, second: str) -> N
 
 
 def test_the_order_of_importance_is_the_agreed_one() -> None:
-    assert list(STATES.values()) == ["Sent", "In doubt", "Unresolved", "Waiting", "Stopped", "Not sent"]
+    assert list(STATES.values()) == ["Sent", "In doubt", "Unresolved", "Waiting", "Stopped", "Held", "Not sent"]
 
 
 def test_a_valid_row_without_a_message_is_waiting_and_an_invalid_one_is_not_sent() -> None:
@@ -126,6 +127,54 @@ def test_no_status_begins_like_a_formula(detail: str) -> None:
     found = told((2, "email", "failed", detail, None))
 
     assert not any(text and text[0] in "=+-@" for text in found)
+
+
+# Delivery
+
+
+Report = tuple[str, str | None, str | None, str | None]
+
+
+def reported(*reports: Report) -> tuple[str | None, ...]:
+    """Delivery, detail and time of a row with these accepted messages: channel, delivery, detail, time."""
+    rows = [(2, channel, "accepted", None, NINE, *rest) for channel, *rest in reports]
+    found = annotate(recipients((2, True)), problems(), pl.DataFrame(rows, schema=MESSAGES, orient="row"), stage="send")
+    return found.row(0)[5:]
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        (("email", None, None, None), ("Waiting for a report", None, None)),
+        (("email", "accepted", None, TEN), ("Waiting for a report", None, None)),
+        (("sms", "silent", None, TEN), ("Sent; no report of delivery", None, None)),
+        (("email", "delivered", None, TEN), ("Delivered", None, TEN)),
+        (
+            ("email", "bounced", "There is no such mailbox (5.1.1, permanent).", TEN),
+            ("Bounced", "Email: There is no such mailbox (5.1.1, permanent).", TEN),
+        ),
+    ],
+)
+def test_a_delivery_is_told_with_its_reason_and_time(report: Report, expected: tuple[str | None, ...]) -> None:
+    assert reported(report) == expected
+
+
+def test_of_two_deliveries_the_better_speaks_and_the_other_is_named() -> None:
+    assert reported(("sms", "undelivered", "Off.", TEN), ("email", "delivered", None, NINE)) == (
+        "Delivered",
+        "SMS: Off.",
+        NINE,
+    )
+
+
+def test_every_delivery_has_words() -> None:
+    assert set(DELIVERIES) == {*Delivery, SILENT}
+
+
+def test_what_was_never_accepted_has_no_delivery() -> None:
+    found = annotate(recipients((2, True)), problems(), messages((2, "email", "failed", "No.", None)), stage="send")
+
+    assert found["Delivery"].to_list() == [None]
 
 
 def test_a_bad_row_says_its_number_and_what_to_correct() -> None:

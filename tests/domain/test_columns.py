@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.columns import recognise, titles
+from domain.columns import notes, recognise, titles
 from domain.errors import FileErrorCode, FileProblem
 from domain.processes import ProcessDefinition, read_definition
 from domain.titles import header_among
@@ -52,7 +52,11 @@ def _disguised(name: str, *, letters: list[bool], filler: list[str]) -> str:
 @given(
     st.permutations(NAMES),
     st.lists(st.booleans(), min_size=1, max_size=9),
-    st.lists(st.sampled_from(["", " ", "_", "-", "\t", "\u00a0", "\u200b", "\ufeff"]), min_size=1, max_size=5),
+    st.lists(
+        st.sampled_from(["", " ", "_", "-", "\t", "\u00a0", "\u200b", "\ufeff", "\u2011", "\ufe0f", "\u034f"]),
+        min_size=1,
+        max_size=5,
+    ),
 )
 def test_a_title_is_recognised_whatever_its_case_and_the_signs_between_its_letters(
     order: list[str], letters: list[bool], filler: list[str]
@@ -73,13 +77,47 @@ def test_items_without_a_column_are_left_out_if_nothing_needs_them() -> None:
 
 
 def test_a_missing_required_column_is_named_with_what_was_found_and_the_next_step() -> None:
-    problem = refusal(["Name", "E-Mail"])
+    problem = refusal(["Client", "E-Mail"])
 
     assert problem.code is FileErrorCode.DIFFERENT_PROCESS
     assert str(problem) == (
-        "list.xlsx has no column for first_name, which Motor needs (found: Name, E-Mail). "
+        "list.xlsx has no column for first_name, which Motor needs (found: Client, E-Mail). "
         "Download the example file of Motor and use its column titles."
     )
+
+
+@pytest.mark.parametrize(
+    ("header", "nearest"),
+    [
+        (["Frist Name", "Email"], " Nearest to it: Frist Name (for first_name). "),
+        (["Note", "Name", "Email"], " Nearest to it: Name (for first_name). "),
+        (["first_name", "E-Mail Address", "Note"], " Nearest to it: E-Mail Address (for email). "),
+        (["first_name", "Note"], "). Download"),
+    ],
+)
+def test_the_column_that_may_be_meant_is_named(header: list[str | None], nearest: str) -> None:
+    assert nearest in str(refusal(header))
+
+
+def test_what_is_said_of_a_file_names_what_is_not_used() -> None:
+    columns = recognise(["email", None, "Branch", "first name", "Note"], definition(), file_name="list.xlsx")
+
+    assert notes(columns, header_row=3, sheet="List", other_sheets=("Old", "Archive")) == [
+        "The sheet List was read, not Old and Archive.",
+        "The titles stand in row 3; what is above them is kept.",
+        "Not used, but kept to the result file: Branch, Note.",
+        "Empty for everybody, because the file has no column for it: phone, renewal_date.",
+    ]
+
+
+def test_nothing_is_said_of_a_file_of_which_all_is_used() -> None:
+    assert notes(recognise(NAMES, definition(), file_name="list.xlsx"), sheet="List") == []
+
+
+def test_an_extra_column_that_may_show_data_is_only_counted() -> None:
+    columns = recognise(["first_name", "email", "ann@b.com", "Note"], definition(), file_name="list.csv")
+
+    assert notes(columns)[0] == "Not used, but kept to the result file: 2 columns."
 
 
 def test_a_phone_column_is_no_address_when_the_process_only_sends_email() -> None:

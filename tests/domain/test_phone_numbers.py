@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks.hostile import examples, phones
 from domain import phone_numbers
-from domain.phone_numbers import is_landline, normalised_phone, normalised_phones
+from domain.phone_numbers import is_landline, judged_phones, normalised_phones
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 PHONES = [
@@ -43,8 +43,17 @@ PHONES = [
     "00",
     "0044",
     "12345678901234567890",
+    "tel:+447400123456",
+    "07400 123456 / 07400 123457",
+    "+44\u00a07400\u00a0123456",
+    "\u200e+447400123456",
+    "+44-7400\u2011123456",
+    "07400 123456 (home)",
+    "'07400123456",
+    "447400123456.0",
+    "4.47400123456E+11",
+    "1711234567.0",
 ]
-SPOILT = ["447400123456.0", "4.47400123456E+11", "1711234567.0", "+491711234567.00"]
 
 
 def by_phonenumbers(text: str, region: str) -> str | None:
@@ -71,12 +80,11 @@ def test_numbers_mixed_and_repeated_get_the_verdict_of_phonenumbers(region: str,
     assert found.to_list() == [None if text is None else by_phonenumbers(text, region) for text in cells]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.sampled_from(REGIONS), st.sampled_from(REGIONS), st.randoms(use_true_random=True))
 def test_numbers_near_real_ones_get_the_verdict_of_phonenumbers(region: str, other: str, chance: Random) -> None:
     """In every region other prefixes, lengths and neighbours decide."""
     texts = phones(100, region=region, chance=chance) + phones(20, region=other, chance=chance)
-    texts = [text for text in texts if not phone_numbers.SPOILT_PHONE.fullmatch(text)]
 
     found = normalised_phones(pl.Series(texts), region=region, few=0)
 
@@ -85,11 +93,14 @@ def test_numbers_near_real_ones_get_the_verdict_of_phonenumbers(region: str, oth
 
 
 @settings(max_examples=20)
-@given(st.sampled_from(REGIONS), st.lists(st.from_regex(r"\A[+]?[0-9]{3,18}\Z"), min_size=20, max_size=60))
-def test_any_digits_get_the_verdict_of_phonenumbers(region: str, texts: list[str]) -> None:
+@given(st.sampled_from(REGIONS), st.randoms(use_true_random=True))
+def test_any_digits_get_the_verdict_of_phonenumbers(region: str, chance: Random) -> None:
+    texts = [chance.choice(("", "+")) + str(chance.randrange(10 ** chance.randrange(3, 19))) for _ in range(60)]
+
     found = normalised_phones(pl.Series(texts), region=region, few=0)
 
-    assert found.to_list() == [by_phonenumbers(text, region) for text in texts]
+    answers = zip(texts, found, strict=True)
+    assert {text: number for text, number in answers if number != by_phonenumbers(text, region)} == {}
 
 
 def test_an_example_of_every_type_and_region_is_read() -> None:
@@ -105,15 +116,19 @@ def test_an_example_of_every_type_and_region_is_read() -> None:
     assert landlines.to_list() == [is_landline_by_phonenumbers(number) for number in numbers]
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(st.sampled_from(REGIONS), st.randoms(use_true_random=True))
 def test_landlines_are_those_of_phonenumbers(region: str, chance: Random) -> None:
     """A text to one is paid for and never read; a number that may be mobile gets its text."""
-    numbers = normalised_phones(pl.Series(phones(150, region=region, chance=chance)), region=region).drop_nulls()
+    texts = phones(100, region=region, chance=chance)
 
-    found = is_landline(numbers, few=0)
+    found = judged_phones(pl.Series(texts), region=region, few=0)
 
-    assert found.to_list() == [is_landline_by_phonenumbers(number) for number in numbers]
+    numbers = [by_phonenumbers(text, region) for text in texts]
+    assert found["number"].to_list() == numbers
+    assert found["is_landline"].to_list() == [
+        None if number is None else is_landline_by_phonenumbers(number) for number in numbers
+    ]
 
 
 @pytest.mark.parametrize("few", [0, 1_000])
@@ -123,17 +138,15 @@ def test_what_is_no_number_is_no_landline(few: int) -> None:
     assert is_landline(numbers, few=few).to_list() == [True, False, False, False, False, None]
 
 
-@pytest.mark.parametrize("text", SPOILT)
-def test_a_phone_number_that_a_spreadsheet_spoilt_is_nobodys(text: str) -> None:
-    """Without its point `1711234567.0` is a valid number of another person in Germany."""
-    assert normalised_phone(text, region="DE") is None
-    assert normalised_phones(pl.Series([text]), region="DE", few=0).to_list() == [None]
-
-
 def test_plain_numbers_do_not_wait_for_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes 30 µs a number: half a minute for a million."""
     asked: list[str] = []
-    monkeypatch.setattr(phone_numbers, "normalised_phone", lambda text, region: asked.append(text))  # noqa: ARG005  as it is called
+
+    def ask(text: str, _region: str) -> None:
+        asked.append(text)
+        raise phonenumbers.NumberParseException(phonenumbers.NumberParseException.NOT_A_NUMBER, "not asked")
+
+    monkeypatch.setattr(phonenumbers, "parse", ask)
 
     normalised_phones(pl.Series(["07400 123456", "+447400123456", "12", "07400x", "07400x"]), region="GB", few=0)
 

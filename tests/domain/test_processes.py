@@ -238,3 +238,15 @@ def test_a_date_format_that_gives_the_day_back_is_taken(pattern: str) -> None:
         f'key: a\nname: A\ndefault_region: GB\ndata_items: [{{name: day, type: date, format: "{pattern}"}}]',
         name="a.yaml",
     )
+
+
+def test_a_country_and_a_choice_are_no_truth_values() -> None:
+    """YAML 1.1 takes the code of Norway, and yes and no among choices, for true and false."""
+    definition = read(
+        without("default_region: GB", "default_region: NO")
+        .replace("[A, B]", "[Yes, no, on]")
+        .replace("required: true", "required: yes")
+    )
+
+    assert (definition.default_region, definition.data_items[0].required) == ("NO", True)
+    assert definition.data_items[3].choices == ("Yes", "no", "on")

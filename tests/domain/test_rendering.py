@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import html
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.processes import DataItem, EmailOutput, ItemType
-from domain.rendering import as_read, fill, one_line, personal, tagged
+from domain.rendering import Email, all_as_read, as_read, fill, filled, one_line, tagged
+from tests.factories import personal
 
 MARK = "0123456789ab"
 
 
 def output(*, subject: str = "x", text: str = "x", html: str | None = None) -> EmailOutput:
     return EmailOutput.model_validate({"from": "a@b.example", "subject": subject, "text": text, "html": html})
+
+
+def substitutions(email: Email, values: dict[str, str]) -> dict[str, str]:
+    """Each tag's replacement for one person."""
+    frame = personal((2, "a@mail.example", values))
+    return frame.select(email.substitutions(frame.columns)).row(0, named=True)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +78,7 @@ def test_no_value_breaks_a_header(value: str) -> None:
 def test_each_part_gets_the_value_in_its_own_form() -> None:
     email = tagged(output(subject="{{ a }}", text="{{ a }}", html="{{ a }}"), mark=MARK)
 
-    assert email.substitutions({"a": "<A>\n'&\""}) == {
+    assert substitutions(email, {"a": "<A>\n'&\""}) == {
         email.subject: "<A> '&\"",
         email.text: "<A>\n'&\"",
         email.html: "&lt;A&gt;\n&#x27;&amp;&quot;",
@@ -81,7 +89,7 @@ def test_the_same_value_in_one_part_has_one_tag_and_a_missing_value_is_empty() -
     email = tagged(output(text="{{ a }} {{a}} {{ b }}"), mark=MARK)
 
     assert len(email.tags) == 2
-    assert sorted(email.substitutions({"a": "1"}).values()) == ["", "1"]
+    assert sorted(substitutions(email, {"a": "1"}).values()) == ["", "1"]
 
 
 def test_a_subject_of_several_lines_becomes_one() -> None:
@@ -99,7 +107,7 @@ def test_replacing_tags_blindly_and_in_any_order_gives_what_filling_gives(
     """As SendGrid does it: no tag is part of another, and no value holds one."""
     text = "-{{a}}--{{aa}}{{a_a}}-{{b}}-" + MARK
     email = tagged(output(text=text, html=text), mark=MARK)
-    tags = list(email.substitutions(values).items())
+    tags = list(substitutions(email, values).items())
     chance.shuffle(tags)  # type: ignore[attr-defined]  # hypothesis gives a random.Random
     plain, rich = email.text, email.html or ""
     for tag, value in tags:
@@ -109,11 +117,27 @@ def test_replacing_tags_blindly_and_in_any_order_gives_what_filling_gives(
     assert rich == fill(text, {name: html.escape(value) for name, value in values.items()})
 
 
-def test_a_person_s_values_have_the_link_among_them() -> None:
-    values = {"a": "1"}
+@given(
+    st.sampled_from(["{{ a }}", "x{{a}}y{{ b }}", "{{ a }}{{ a }}", "no place", "{{ c }}.", ""]), st.text(), st.text()
+)
+def test_a_column_is_filled_as_one_text_is(text: str, first: str, second: str) -> None:
+    values = {"a": first, "b": second}
+    frame = personal((2, "a@mail.example", values))
 
-    assert personal(values, link="https://x.example") == {"a": "1", "link": "https://x.example"}
-    assert values == {"a": "1"}
+    assert frame.select(filled(text, frame.columns)).item() == fill(text, values)
+
+
+@given(st.lists(st.none() | st.sampled_from(["true", "false", "2030-01-31", "soon", ""])))
+def test_a_column_is_read_as_one_value_is(values: list[str | None]) -> None:
+    for kind in ItemType:
+        item = DataItem(
+            name="item",
+            type=kind,
+            format="%d.%m.%Y" if kind is ItemType.DATE else None,
+            choices=("soon",) if kind is ItemType.CHOICE else (),
+        )
+        expected = [as_read(item, value or "") for value in values]
+        assert all_as_read(item, pl.Series(values, dtype=pl.String)).to_list() == expected
 
 
 @pytest.mark.parametrize(

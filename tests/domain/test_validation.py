@@ -297,11 +297,15 @@ def test_no_message_quotes_a_cell() -> None:
 
 def test_every_rule_has_been_broken_here() -> None:
     """A rule without a row that breaks it could be wrong for years."""
-    strict = process(EMAIL_OUTPUT, SMS_OUTPUT, items=ITEMS.replace("type: email}\n  - {name: p", "type: email, required: true}\n  - {name: p", 1))
-    rows = [
+    strict = process(
+        EMAIL_OUTPUT,
+        SMS_OUTPUT,
+        items=ITEMS.replace("type: email}\n  - {name: p", "type: email, required: true}\n  - {name: p", 1),
+    )
+    rows: list[dict[str, str | None]] = [
         GOOD,
         GOOD,
-        dict(sample_values(BOTH)),
+        dict[str, str | None](sample_values(BOTH)),
         {"email": "anna@", "day": "?", "premium": "?", "paperless": "?", "cover": "?"},
         {"first_name": "A", "phone": "1", "day": "01/02/2030", "premium": "1,234"},
         {"first_name": "A", "phone": "447400123456.0", "email": "n/a"},
@@ -340,6 +344,86 @@ def test_a_summary_counts_rows_and_groups_problems_in_rule_order() -> None:
     assert found["problems"][3]["message"] == "Identical to an earlier row; it is sent once."
 
 
+def test_a_summary_has_what_was_said_of_the_file() -> None:
+    assert summarise(judged(GOOD), notes=["Not used: Branch."])["notes"] == ["Not used: Branch."]
+
+
+def test_a_placeholder_beside_a_good_address_counts_as_empty() -> None:
+    result = judged(GOOD | {"email": "n/a", "broker": "none"})
+
+    assert codes(result) == [
+        (2, "email", "address_placeholder", "warning"),
+        (2, "broker", "address_placeholder", "warning"),
+    ]
+    assert result.recipients.select("valid", "email", "phone", "item:email").row(0) == (True, None, E164, None)
+
+
+def test_a_placeholder_where_an_address_is_required_is_an_error_said_once() -> None:
+    strict = process(EMAIL_OUTPUT, SMS_OUTPUT, items=ITEMS.replace("type: phone", "type: phone, required: true"))
+
+    assert codes(judged(GOOD | {"phone": "-"}, definition=strict)) == [(2, "phone", "address_placeholder", "error")]
+
+
+def test_an_address_that_looks_like_nobodys_is_sent_with_a_warning() -> None:
+    result = judged({"first_name": "Bob", "email": "noemail@noemail.com"})
+
+    assert codes(result) == [(2, "email", "address_placeholder", "warning")]
+    assert result.recipients["email"].to_list() == ["noemail@noemail.com"]
+
+
+@pytest.mark.parametrize(
+    ("definition", "said"), [(BOTH, ["phone_landline"]), (SMS_ONLY, ["phone_landline"]), (EMAIL_ONLY, [])]
+)
+def test_a_landline_is_a_warning_where_an_sms_goes(definition: ProcessDefinition, said: list[str]) -> None:
+    result = judged(GOOD | {"phone": "020 7946 0958"}, definition=definition)
+
+    assert result.problems["code"].to_list() == said
+    assert result.recipients["valid"].to_list() == [True]
+
+
+def test_a_spoilt_phone_number_is_never_used() -> None:
+    """In Germany 1711234567.0 is a valid number without its point: another person's."""
+    german = BOTH.model_copy(update={"default_region": "DE"})
+    spoilt: dict[str, str | None] = {"first_name": "Bob", "phone": "1711234567.0"}
+
+    result = judged(spoilt, spoilt | {"email": "b@b.com"}, definition=german)
+
+    assert codes(result) == [
+        (2, "phone", "phone_spoilt", "error"),
+        (2, None, "no_address", "error"),
+        (3, "phone", "phone_spoilt", "warning"),
+    ]
+    assert result.recipients["phone"].to_list() == [None, None]
+
+
+@pytest.mark.parametrize(("surplus", "is_valid"), [(0, True), (1, False)])
+@pytest.mark.parametrize("letter", ["x", "\U0001f600"])
+def test_a_cell_has_at_most_what_excel_holds(letter: str, surplus: int, is_valid: bool) -> None:
+    units = len(letter.encode("utf-16-le")) // 2
+    wide = process(SMS_OUTPUT, items=ITEMS + "  - {name: note, type: text}\n")
+    note = letter * (MOST_CELL_CHARACTERS // units) + "x" * (MOST_CELL_CHARACTERS % units + surplus)
+
+    result = judged({"first_name": "A", "phone": "07400123456", "note": note}, definition=wide)
+
+    assert result.recipients["valid"].to_list() == [is_valid]
+    assert result.problems["code"].to_list() == ([] if is_valid else ["cell_too_long"])
+
+
+@pytest.mark.parametrize(("surplus", "is_valid"), [(0, True), (1, False)])
+def test_an_sms_is_as_long_as_it_is_read(surplus: int, is_valid: bool) -> None:
+    """A day written out is longer than in ISO, and another day is shorter."""
+    items = ITEMS.replace("%d.%m.%Y", "%A, %d %B %Y")
+    sms = 'sms: {from: "+15005550006", text: "{{ first_name }} {{ day }} {{ paperless }} {{ link }}"}'
+    rest = len(" Wednesday, 30 January 2030 yes ") + LINK_LENGTH
+    row = {"phone": "07400123456", "day": "2030-01-30", "paperless": "ja"}
+
+    result = judged(
+        row | {"first_name": "x" * (MOST_SMS_CHARACTERS - rest + surplus)}, definition=process(sms, items=items)
+    )
+
+    assert result.recipients["valid"].to_list() == [is_valid]
+
+
 def test_rows_become_objects_in_file_order_with_their_problems() -> None:
     objects = list(to_objects(judged(GOOD, {"first_name": "Bob", "day": "?"}, GOOD | {"first_name": "Eve"})))
 
@@ -364,7 +448,7 @@ def test_rows_become_objects_in_file_order_with_their_problems() -> None:
 CELLS = st.none() | st.text(max_size=8) | st.sampled_from(["a@b.com", "07400123456", "2030-01-31", "1.5", "yes", "x"])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(st.lists(st.fixed_dictionaries({item.name: CELLS for item in BOTH.data_items}), max_size=12))
 def test_rows_in_are_rows_out(rows: list[dict[str, str | None]]) -> None:
     result = judged(*rows)

@@ -551,13 +551,9 @@ def test_of_an_approval_and_a_correction_at_once_what_is_approved_was_seen(datab
 def test_a_decision_about_rows_that_were_corrected_since_does_not_hold(database: Database, decide: str) -> None:
     batch_id = batch_in(database, Phase.WAITING, revision=1)
 
-    with database.write() as session:
-        decided = {
-            "approve": partial(batches.approve, link_print="print"),
-            "reject": batches.reject,
-        }[decide]
-        with pytest.raises(NotAllowed, match="was corrected after you were shown it"):
-            decided(session, batch_id, act(), seen_revision=0)
+    decided = {"approve": partial(batches.approve, link_print="print"), "reject": partial(batches.reject)}[decide]
+    with database.write() as session, pytest.raises(NotAllowed, match="was corrected after you were shown it"):
+        decided(session, batch_id, act(), seen_revision=0)
 
     assert _stands(database, batch_id) == (Status.PENDING_APPROVAL, Phase.WAITING)
 

@@ -45,9 +45,11 @@ def _counts(database: Database, batch_id: int) -> Counts:
         return recipients.counts(session, batches.by_id(session, batch_id))
 
 
-def _messages(database: Database, batch_id: int, *, stopped: bool = False) -> pl.DataFrame:
+def _messages(
+    database: Database, batch_id: int, *, stopped: bool = False, silent_since: datetime = NOW
+) -> pl.DataFrame:
     with database.read() as session:
-        return recipients.messages(session, batch_id, stopped=stopped)
+        return recipients.messages(session, batch_id, stopped=stopped, silent_since=silent_since)
 
 
 def _standing(found: Counts) -> dict[str, int]:
@@ -178,9 +180,9 @@ def test_the_result_is_told_of_every_message_in_the_order_of_sending(database: D
 
     assert dict(found.schema) == {"row": pl.UInt32, **dict.fromkeys(list(MESSAGES)[1:], pl.String)}
     assert found.rows() == [
-        (2, "email", "accepted", None, "2026-03-01T12:00:00Z"),
-        (3, "sms", "pending", None, None),
-        (4, "sms", "failed", "no such number", None),
+        (2, "email", "accepted", None, "2026-03-01T12:00:00Z", None, None, None),
+        (3, "sms", "pending", None, None, None, None, None),
+        (4, "sms", "failed", "no such number", None, None, None, None),
     ]
 
 

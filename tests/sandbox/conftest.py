@@ -1,12 +1,18 @@
 """The real sandbox process, started once, and clients that talk HTTP to it."""
 
 import contextlib
+import json
+import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -87,6 +93,16 @@ def sandbox(client: httpx.Client) -> httpx.Client:
 
 
 @pytest.fixture
+def ask(sandbox: httpx.Client) -> Callable[..., httpx.Response]:
+    """Call any path of SendGrid with the right key."""
+
+    def call(method: str, path: str, **options: Any) -> httpx.Response:
+        return sandbox.request(method, path, headers={"Authorization": "Bearer SG.sandbox"}, **options)
+
+    return call
+
+
+@pytest.fixture
 def send_mail(sandbox: httpx.Client) -> Callable[..., httpx.Response]:
     """POST a body to mail/send with the right key."""
 
@@ -108,6 +124,82 @@ def send_sms(sandbox: httpx.Client) -> Callable[..., httpx.Response]:
         return sandbox.post(path, data=form, auth=(ACCOUNT_SID, "sandbox"), **options)
 
     return send
+
+
+@dataclass(frozen=True)
+class Post:
+    """One POST that the listener was sent."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Listener:
+    """A real HTTP server that keeps what is posted to it; `statuses` are its next answers, then 204."""
+
+    def __init__(self) -> None:
+        self.posts: queue.Queue[Post] = queue.Queue()
+        self.statuses: list[int] = []
+        kept = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(kept.statuses.pop(0) if kept.statuses else 204)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                kept.posts.put(Post(self.path, dict(self.headers), body))
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+
+    def next(self) -> Post:
+        """The next POST; waits for it."""
+        return self.posts.get(timeout=DEADLINE_SECONDS)
+
+    def events(self, number: int) -> list[dict[str, Any]]:
+        """So many of SendGrid's next events, in the order they came."""
+        found: list[dict[str, Any]] = []
+        while len(found) < number:
+            found += json.loads(self.next().body)
+        assert len(found) == number
+        return found
+
+    def forms(self, number: int) -> list[dict[str, str]]:
+        """So many of Twilio's next callbacks, in the order they came."""
+        return [dict(parse_qsl(self.next().body.decode())) for _ in range(number)]
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """Someone who listens to webhooks."""
+    listening = Listener()
+    thread = threading.Thread(target=listening.server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield listening
+    listening.server.shutdown()
+    thread.join()
+    listening.server.server_close()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Any]], Any]:
+    """Ask again and again until the answer is true; the answer."""
+
+    def ask(question: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not (found := question()):
+            assert time.monotonic() < deadline
+        return found
+
+    return ask
 
 
 @pytest.fixture

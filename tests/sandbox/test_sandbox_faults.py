@@ -140,6 +140,38 @@ def test_a_slow_answer_is_a_right_answer(switch: Callable[..., None], attempt: S
     assert time.monotonic() - started >= 0.06
 
 
+def test_a_slow_accept_comes_after_the_client_gave_up(
+    sandbox: httpx.Client, switch: Callable[..., None], attempt: Send, until: Callable[..., Any]
+) -> None:
+    """Silence at first proves nothing: the message is taken into custody later."""
+    switch(kind="slow_accept", seconds=0.5)
+    with pytest.raises(httpx.ReadTimeout):
+        attempt(timeout=0.1)
+    assert received(sandbox) == 0
+    until(lambda: received(sandbox) == 1)
+
+
+def test_an_outage_stops_every_kind_of_call(
+    sandbox: httpx.Client, switch: Callable[..., None], attempt: Send, until: Callable[..., Any]
+) -> None:
+    switch(kind="outage", lasts=1.5)
+    assert attempt().status_code == 503
+    assert sandbox.get("/v3/scopes", headers={"Authorization": "Bearer SG.sandbox"}).status_code == 503
+    assert sandbox.get(MESSAGES, auth=AUTH).status_code == 503
+    assert received(sandbox) == 0
+    until(lambda: attempt().status_code in {201, 202})
+
+
+def test_a_window_opens_and_closes_by_the_clock() -> None:
+    value = {"twilio": [{"kind": "429", "starts_in": 10, "lasts": 5}]}
+    plan = faults.from_json(value, seed=1, now=100.0)
+    assert faults.to_json(plan)["twilio"] == value["twilio"]
+    struck = [faults.decide(plan, "twilio", "send", now=now)[0].fault is not None for now in (105, 110, 114.9, 115)]
+    assert struck == [False, True, True, False]
+    kept = faults.from_stored(faults.stored(plan))
+    assert kept == plan
+
+
 @pytest.mark.parametrize("headers", [True, False])
 def test_too_many_requests_with_and_without_headers(
     switch: Callable[..., None], send_mail: Send, send_sms: Send, mail: Mail, *, headers: bool
@@ -246,6 +278,9 @@ def test_no_fault_of_one_provider_reaches_the_other(sandbox: httpx.Client, send_
         {"twilio": [{"kind": "429", "next": 1, "fraction": 0.5}]},
         {"twilio": [{"kind": "429", "on": "weekends"}]},
         {"twilio": [{"kind": "5xx_after", "status": 404}]},
+        {"twilio": [{"kind": "429", "lasts": -1}]},
+        {"twilio": [{"kind": "429", "set_at": 1}]},
+        {"twilio": [{"kind": "credits", "lasts": 1}]},
         {"seed": "x"},
     ],
 )

@@ -2,9 +2,11 @@
 
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,30 @@ Mail = Callable[..., dict[str, Any]]
 
 ROOT = Path(__file__).parents[2]
 SID = "AC" + "0" * 32
+
+
+FIRST_VERSION = """
+CREATE TABLE requests (
+    id INTEGER PRIMARY KEY, provider TEXT NOT NULL, key TEXT NOT NULL UNIQUE, sender TEXT NOT NULL,
+    subject TEXT NOT NULL, text TEXT NOT NULL, html TEXT NOT NULL, details TEXT NOT NULL, at REAL NOT NULL
+) STRICT;
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY, request_id INTEGER NOT NULL REFERENCES requests, provider TEXT NOT NULL,
+    position INTEGER NOT NULL, role TEXT NOT NULL, recipient TEXT NOT NULL COLLATE NOCASE, name TEXT NOT NULL,
+    subject TEXT, substitutions TEXT, custom_args TEXT, details TEXT, batch TEXT,
+    state TEXT NOT NULL, reason TEXT NOT NULL, is_received INTEGER NOT NULL, updated_at REAL NOT NULL
+) STRICT;
+CREATE TABLE suppressions (
+    provider TEXT NOT NULL, address TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (provider, address)
+) STRICT;
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+INSERT INTO requests VALUES (1, 'sendgrid', 'key', 'a@b.example', 'Hello', 'Text', '', '{}', 1700000000.0);
+INSERT INTO messages VALUES (1, 1, 'sendgrid', 0, 'to', 'ana@mail.example', '', NULL, NULL, NULL, NULL, NULL,
+    'received', '', 1, 1700000000.0);
+INSERT INTO suppressions VALUES ('sendgrid', 'x@b.example', 'Invalid');
+INSERT INTO settings VALUES ('faults', '{"seed": 2, "sendgrid": [], "twilio": [], "drawn": {}}');
+INSERT INTO settings VALUES ('settings', '{"verified_senders": [], "delivery_seconds": 1.0}');
+"""
 
 
 def client_of(url: str, key: str = "SG.sandbox") -> httpx.Client:
@@ -53,11 +79,12 @@ def test_a_stop_is_clean_and_a_start_finds_everything_again(start: Start, mail: 
     plan = {"seed": 5, "sendgrid": [{"kind": "credits", "left": 9}], "twilio": [{"kind": "429", "next": 2}]}
     lists = {"sendgrid": [{"address": "a@b.example", "reason": "Invalid"}], "twilio": []}
     settings = {"verified_senders": ["@acme.example"], "delivery_seconds": None}
-    fates = {"seed": 4, "addresses": {"x@b.example": "spam"}, "sendgrid": {"bounce": 0.5}, "twilio": {}}
+    fates = {"seed": 4, "addresses": {"x@b.example": "spam"}, "sendgrid": {"open": 0.5}, "twilio": {}}
     with client_of(url) as client:
         client.put("/sandbox/faults", json=plan).raise_for_status()
         client.put("/sandbox/suppressions", json=lists).raise_for_status()
-        client.put("/sandbox/settings", json=settings).raise_for_status()
+        settings = client.put("/sandbox/settings", json=settings).raise_for_status().json()
+        client.put("/sandbox/fates", json=fates).raise_for_status()
         assert client.post("/v3/mail/send", json=mail("a@b.example", "c@b.example")).status_code == 202
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=10)
@@ -68,6 +95,7 @@ def test_a_stop_is_clean_and_a_start_finds_everything_again(start: Start, mail: 
         assert client.get("/sandbox/faults").json() == {**plan, "sendgrid": [{"kind": "credits", "left": 8}]}
         assert client.get("/sandbox/suppressions").json() == lists
         assert client.get("/sandbox/settings").json() == settings
+        assert client.get("/sandbox/fates").json() == fates
         assert [one["to"] for one in client.get("/sandbox/messages").json()["messages"]] == ["c@b.example"]
 
 
@@ -121,8 +149,26 @@ def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
 
 
-def test_wrong_usage_is_2() -> None:
-    assert run("--port", "x").returncode == 2
+@pytest.mark.parametrize(
+    "options",
+    [("--port", "x"), ("--time-scale", "0"), ("--time-scale", "x"), ("--sendgrid-webhook-url", "mailto:a@b.c")],
+)
+def test_wrong_usage_is_2(options: tuple[str, str], tmp_path: Path) -> None:
+    assert run("--home", str(tmp_path), *options).returncode == 2
+
+
+def test_a_file_of_an_earlier_version_is_taken_up(start: Start, mail: Mail, tmp_path: Path) -> None:
+    """The first version had no column for times and fates."""
+    with closing(sqlite3.connect(tmp_path / "sandbox.db")) as db:
+        db.executescript(FIRST_VERSION)
+    _, url = start(tmp_path)
+    with client_of(url) as client:
+        assert client.post("/v3/mail/send", json=mail("bob@mail.example")).status_code == 202
+        found = client.get("/sandbox/messages").json()["messages"]
+        assert [one["to"] for one in found] == ["bob@mail.example", "ana@mail.example"]
+        assert client.get("/sandbox/suppressions").json()["sendgrid"] == [
+            {"address": "x@b.example", "reason": "Invalid"}
+        ]
 
 
 def test_it_imports_nothing_of_the_product() -> None:

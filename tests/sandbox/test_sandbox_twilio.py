@@ -1,9 +1,11 @@
 """Messages as Twilio plays them: codes, the resource, look-ups by recipient and day, cancel."""
 
 import re
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -268,3 +270,77 @@ def test_the_providers_own_client_is_understood(sandbox: httpx.Client, twilio_cl
     with pytest.raises(TwilioRestException) as refused:
         twilio_client.messages.create(to="nobody", from_="Acme", body="x")
     assert (refused.value.status, refused.value.code) == (400, 21211)
+
+
+def test_a_message_passes_from_its_first_status_to_its_last(
+    sandbox: httpx.Client, send_sms: Send, until: Callable[..., Any]
+) -> None:
+    sandbox.put("/sandbox/settings", json={"delivery_seconds": 1200, "time_scale": 1000}).raise_for_status()
+    path = send_sms({"From": None, "MessagingServiceSid": SERVICE}).json()["uri"]
+    seen: list[str] = []
+
+    def is_over() -> bool:
+        status = sandbox.get(path, auth=AUTH).json()["status"]
+        seen.extend([status] * (status not in seen))
+        return bool(status == "delivered")
+
+    until(is_over)
+    assert seen == ["queued", "sent", "delivered"]
+
+
+def test_a_scheduled_message_leaves_at_its_time(
+    sandbox: httpx.Client, send_sms: Send, until: Callable[..., Any]
+) -> None:
+    sandbox.put("/sandbox/settings", json={"time_scale": 100_000, "delivery_seconds": 0}).raise_for_status()
+    later = (datetime.now(UTC) + timedelta(hours=20)).isoformat()
+    made = send_sms({"MessagingServiceSid": SERVICE, "ScheduleType": "fixed", "SendAt": later}).json()
+    assert made["status"] == "scheduled"
+    until(lambda: sandbox.get(made["uri"], auth=AUTH).json()["status"] == "delivered")
+    assert sandbox.get("/sandbox/counts").json()["twilio"]["messages"] == 1
+
+
+def test_the_list_is_late_by_its_lag_but_a_sid_is_found_at_once(sandbox: httpx.Client, send_sms: Send) -> None:
+    """Why an empty list proves nothing before the settle time is over."""
+    sandbox.put("/sandbox/settings", json={"list_lag_seconds": 3600}).raise_for_status()
+    path = send_sms().json()["uri"]
+    params = {"To": "+447700900001"}
+    assert sandbox.get(MESSAGES, params=params, auth=AUTH).json()["messages"] == []
+    assert sandbox.get(path, auth=AUTH).status_code == 200
+    sandbox.put("/sandbox/settings", json={"list_lag_seconds": 0}).raise_for_status()
+    assert len(sandbox.get(MESSAGES, params=params, auth=AUTH).json()["messages"]) == 1
+
+
+def test_a_sender_passes_on_only_so_many_segments_a_second(sandbox: httpx.Client, send_sms: Send) -> None:
+    """A number whose queue is full refuses; a service takes the message and fails it later."""
+    limits = {"segments_per_second": 1, "queue_seconds": 2, "delivery_seconds": 0}
+    sandbox.put("/sandbox/settings", json=limits).raise_for_status()
+    answers = [send_sms({"From": "+15005550106", "Body": "x" * 161}) for _ in range(4)]
+    assert [one.status_code for one in answers] == [201, 201, 400, 400]
+    assert answers[2].json()["code"] == 21611
+    assert sandbox.get(answers[1].json()["uri"], auth=AUTH).json()["status"] == "queued"
+    assert send_sms({"From": "+15005550107"}).status_code == 201
+    service = {"From": None, "MessagingServiceSid": "MG" + "b" * 32, "Body": "x" * 1600}
+    made = [send_sms(service).json() for _ in range(2)]
+    found = sandbox.get(made[1]["uri"], auth=AUTH).json()
+    assert (made[1]["status"], found["status"], found["error_code"]) == ("accepted", "failed", 30001)
+
+
+def test_too_many_calls_at_once_are_not_processed(
+    sandbox: httpx.Client, send_sms: Send, until: Callable[..., Any]
+) -> None:
+    sandbox.put("/sandbox/settings", json={"concurrency": 1}).raise_for_status()
+    plan = {"twilio": [{"kind": "slow", "latency_ms": 1000, "next": 1}]}
+    sandbox.put("/sandbox/faults", json=plan).raise_for_status()
+    slow = threading.Thread(target=send_sms)
+    slow.start()
+    until(lambda: not sandbox.get("/sandbox/faults").json()["twilio"])
+    refused = send_sms()
+    assert (refused.status_code, refused.json()["code"]) == (429, 20429)
+    slow.join()
+    assert send_sms().status_code == 201
+    assert sandbox.get("/sandbox/counts").json()["twilio"] == {
+        "requests": 3,
+        "accepted": 2,
+        "messages": 2,
+        "dropped": 0,
+    }

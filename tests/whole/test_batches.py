@@ -26,7 +26,15 @@ from tests.whole.people import (
 
 pytestmark = pytest.mark.whole
 
-STATUS_COLUMNS = ["Sending Status", "Status Detail", "Channel", "Sent At"]
+STATUS_COLUMNS = [
+    "Sending Status",
+    "Status Detail",
+    "Channel",
+    "Sent At",
+    "Delivery",
+    "Delivery Detail",
+    "Delivery At",
+]
 CHANNEL_OF = {"sendgrid": "Email", "twilio": "SMS"}
 
 
