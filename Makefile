@@ -4,12 +4,13 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
 
-.PHONY: help setup demo up test coverage check benchmarks lock clean
+.PHONY: help setup demo up test chaos coverage check benchmarks lock clean
 
 help:
 	@echo "make demo   set up, then send one whole batch on the sandbox"
 	@echo "make up     set up, then run everything until Ctrl-C"
 	@echo "make test   set up, then run all tests"
+	@echo "make chaos  kill 1,000 processes while batches are sent, and count who received what"
 	@echo "make coverage   the rules are tested in every branch"
 	@echo "make check  the checks of style, types, layers and spelling"
 	@echo "make benchmarks  what it costs beside the bare libraries (docs/speed.md)"
@@ -42,6 +43,10 @@ test: $(DEVELOPMENT)
 
 coverage: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/domain -n 2 --cov=domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+
+# A thousand processes are killed at every step, on both databases; prints the table of docs/chaos.md. A quarter of an hour on an idle machine.
+chaos: $(DEVELOPMENT)
+	$(BIN)/python -m tests.chaos --kills 1000
 
 check: $(DEVELOPMENT)
 	$(BIN)/ruff format --check .

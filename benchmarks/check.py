@@ -36,10 +36,16 @@ def rows_of(path: Path) -> tuple[tuple[str, ...], pl.DataFrame]:
 
 
 def judged(path: Path) -> Judged:
-    """A list, judged."""
-    definition = example_process()
-    header, rows = rows_of(path)
-    return judge(rows, recognise(header, definition, file_name=path.name), definition)
+    """A list, judged; kept beside it, so that only the first process needs the memory for that."""
+    kept = [path.with_name(f"{name}.parquet") for name in ("recipients", "problems")]
+    if not all(file.exists() for file in kept):
+        definition = example_process()
+        header, rows = rows_of(path)
+        found = judge(rows, recognise(header, definition, file_name=path.name), definition)
+        for file, frame in zip(kept, (found.recipients, found.problems), strict=True):
+            frame.write_parquet(file)
+    recipients, problems = map(pl.read_parquet, kept)
+    return Judged(recipients=recipients, problems=problems)
 
 
 def _cells(path: Path, place: int) -> pl.Series:

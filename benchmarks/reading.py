@@ -1,3 +1,4 @@
+# ruff: noqa: S603, T201  the measures run in children, and the table is printed
 """What reading an uploaded file costs beside the bare library: `python -m benchmarks.reading --rows 100000`.
 
 Each measure runs in a process of its own that has imported what it needs, the measures in turns, so that a slow spell
@@ -26,8 +27,8 @@ import fastexcel
 import polars as pl
 
 from benchmarks.lists import write_list
-from files import reading
-from files.layouts import Limits
+from files import parsing
+from files.reading import Limits, read
 
 ROOMY = Limits(bytes=1_000_000_000, seconds=600)
 KIBIBYTE = 1024
@@ -66,6 +67,7 @@ class Measure:
 
     @property
     def name(self) -> str:
+        """As `--only` takes it."""
         return f"{self.file}: {self.reader}"
 
 
@@ -137,7 +139,7 @@ def _bare(path: Path) -> pl.DataFrame:
 
 
 def _product(path: Path) -> pl.DataFrame:
-    return reading.read(path, file_name=path.name, limits=ROOMY).rows
+    return read(path, file_name=path.name, limits=ROOMY).rows
 
 
 def cost_of(measure: Measure, path: Path) -> Cost:
@@ -145,7 +147,7 @@ def cost_of(measure: Measure, path: Path) -> Cost:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         log.touch()
-        reading.PARSER = (sys.executable, "-P", "-c", COUNTING_PARSER, str(log))
+        parsing.PARSER = (sys.executable, "-P", "-c", COUNTING_PARSER, str(log))
         if measure.reader == "warm":
             tiny = Path(folder) / "tiny.csv"
             tiny.write_text("a,b\n1,2\n")

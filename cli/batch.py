@@ -246,6 +246,17 @@ def reject(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False)
 
 
 @app.command()
+def pause(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False) -> None:
+    """Halt a batch in mid-send, until it is resumed."""
+    from deployments import acts
+
+    acts.pause(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The approver"), VIA, comment))
+    counts = _view(batch_id)["counts"]
+    sent = f"{counts['sent']:,} of {counts['rows']:,} have been sent"
+    _done(batch_id, f"is paused; {sent}. Let it go on: bulk-sender batch resume {batch_id} --by EMAIL", as_json=as_json)
+
+
+@app.command()
 def resume(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False) -> None:
     """Let a paused batch go on with what is pending."""
     from deployments import acts

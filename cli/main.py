@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli import batch, process, suppression
+from cli import batch, books, process, suppression
 from cli.output import complain
 from cli.running import demo, up
 from domain.errors import BulkSenderError
@@ -27,6 +27,8 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(up)
 app.add_typer(process.app, name="process")
+for command in (books.reconciliation, books.unresolved, books.settle):
+    batch.app.command()(command)
 app.add_typer(batch.app, name="batch")
 app.add_typer(suppression.app, name="suppression")
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from deployments.prefect_api import PrefectApi
 from domain.errors import BulkSenderError, NotAllowed, NotFound, ServiceMissing
 from domain.links import fingerprint
-from domain.states import Phase, Status
-from models import batches, processes
+from domain.states import Phase, RequestState, Status
+from models import batches, processes, requests
 from models.batches import Act
+from models.requests import Answer
 from models.tables import Batch
 from tasks.correct import keep_correction, read_correction
 from tasks.ingest import keep_rows, limits, read_for
@@ -186,6 +189,65 @@ def resume(around: Surroundings, batch_id: int, *, who: Person) -> None:
     with around.database.write() as session:
         batches.resume(session, batch_id, who.act())
     start_again(around, api, batch_id)
+
+
+def pause(around: Surroundings, batch_id: int, *, who: Person) -> None:
+    """Halt a batch in mid-send. It holds from the moment the ledger has it, whether Prefect answers or not."""
+    with around.database.write() as session:
+        batches.pause(session, batch_id, who.act())
+
+
+class Settled(StrEnum):
+    """What a person can say of unresolved messages."""
+
+    SENT = "sent"
+    """They count as sent."""
+    RESEND = "resend"
+    """They are sent once more, and some may get theirs twice."""
+
+
+def settle(around: Surroundings, batch_id: int, settled: Settled, *, numbers: Collection[int], who: Person) -> int:
+    """Decide about unresolved requests of a batch; what is to be sent again is sent by a new run.
+
+    Args:
+        around: settings, database.
+        batch_id: the batch.
+        settled: what is decided.
+        numbers: the requests; all that are unresolved if none are given.
+        who: who decides.
+
+    Returns:
+        How many requests were decided about.
+
+    Raises:
+        NotAllowed: none is unresolved, or one that was named is not.
+    """
+    api = PrefectApi(around.settings.prefect_url)
+    if settled is Settled.RESEND:
+        api.require()
+    with around.database.write() as session:
+        batches.by_id(session, batch_id)
+        unresolved = {one.number for one in requests.doubtful(session, RequestState.UNRESOLVED, batch_id)}
+        chosen = sorted(set(numbers) or unresolved)
+        if other := [number for number in chosen if number not in unresolved]:
+            raise NotAllowed(
+                f"Request {other[0]} of batch {batch_id} is not unresolved. See which are: bulk-sender batch unresolved {batch_id}"
+            )
+        if not chosen:
+            raise NotAllowed(f"Batch {batch_id} has nothing unresolved, so there is nothing to decide.")
+        for number in chosen:
+            if settled is Settled.SENT:
+                answer = Answer(number, RequestState.ACCEPTED, code="decided", detail="Counted as sent by a person.")
+                requests.settle(session, batch_id, [answer], now=now())
+            else:
+                requests.send_again(session, batch_id, number, why="A person wants it sent again.", now=now())
+        which = f"as {settled}: requests {', '.join(map(str, chosen))}"
+        batches.note_act(
+            session, batch_id, replace(who, comment=f"{who.comment} ({which})".strip()).act(), name="settle"
+        )
+    if settled is Settled.RESEND:
+        start_again(around, api, batch_id)
+    return len(chosen)
 
 
 def let_go_on(around: Surroundings, api: PrefectApi, batch_id: int, *, who: Person) -> None:

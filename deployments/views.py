@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlmodel import Session
 
-from models import batches
+from domain.states import RequestState
+from models import batches, lookups, requests
 from models.recipients import counts, deliveries
 from models.tables import Batch, ProcessVersion
 
@@ -44,3 +45,28 @@ def detailed_view(
     silent_since = now - timedelta(days=delivery_days)
     found = deliveries(session, batches.id_of(batch), silent_since=silent_since)
     return {**batch_view(session, batch, version), "deliveries": found}
+
+
+def doubts_view(session: Session, batch_id: int) -> list[dict[str, Any]]:
+    """Every request of a batch that is in doubt or unresolved, with whom it is for and what was found out about it."""
+    found = []
+    for state in (RequestState.UNRESOLVED, RequestState.IN_DOUBT):
+        doubts = requests.doubtful(session, state, batch_id)
+        rows = requests.rows_of(session, batch_id, [one.number for one in doubts])
+        found += [
+            {
+                "request": one.number,
+                "state": one.state,
+                "channel": one.channel,
+                "rows": rows[one.number],
+                "asked_at": one.asked_at.isoformat() if one.asked_at else None,
+                "code": one.code,
+                "detail": one.detail,
+                "lookups": [
+                    {"source": read.source, "at": read.at.isoformat(), "found": read.found}
+                    for read in lookups.readings(session, batch_id, one.number)
+                ],
+            }
+            for one in doubts
+        ]
+    return found

@@ -154,6 +154,11 @@ class ProcessDefinition(_Strict):
         return next((step.output for step in self.workflow if step.phase == "start"), Output())
 
     @property
+    def channels(self) -> frozenset[str]:
+        """The channels that the start phase sends on: `email`, `sms`."""
+        return frozenset(name for name, output in (("email", self.start.email), ("sms", self.start.sms)) if output)
+
+    @property
     def email_item(self) -> DataItem | None:
         """The item that holds a recipient's email address: the first of type email."""
         return self._first(ItemType.EMAIL)

@@ -101,7 +101,9 @@ def as_text(path: Path, *, file_name: str) -> Text:
         beginning = file.read(LOOKED_AT)
         file.seek(max(0, path.stat().st_size - 1))
         ending = file.read()
-    mark, encoding = next(((mark, name) for mark, name in BOMS if beginning.startswith(mark)), (b"", _unmarked(beginning)))
+    mark, encoding = next(
+        ((mark, name) for mark, name in BOMS if beginning.startswith(mark)), (b"", _unmarked(beginning))
+    )
     source: Path | bytes = path
     if encoding in UTF_16:
         source = _from_utf16(path.read_bytes()[len(mark) :], encoding, file_name=file_name).removesuffix(END_OF_FILE)

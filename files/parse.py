@@ -1,4 +1,4 @@
-"""The process in which hostile files are parsed: `python -P -m files.parse`, started by `files.reading` only.
+"""The process in which hostile files are parsed: `python -P -m files.parse`, started by `files.parsing` only.
 
 It loads the readers once and never uses them itself: each file gets a copy of this process (a fork) with limits
 of its own, which may abort, panic or hang. For each file it is sent a byte with two descriptors: a socket on which
@@ -30,6 +30,7 @@ from files.layouts import Limits
 from files.workbooks import is_workbook, read_workbook
 
 SPARE_SECONDS = 5
+MOST_ENDS = 1_024
 
 
 def main() -> None:
@@ -37,18 +38,18 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=0)
     ended, wake = socket.socketpair()
-    wake.setblocking(False)
+    wake.settimeout(0)
     signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     copies: dict[int, socket.socket] = {}
     gc.freeze()  # else the collector of each copy would write to, and so copy, all that is loaded here
     events = select.poll()
-    for end in (control, ended):
-        events.register(end, select.POLLIN)
+    events.register(control, select.POLLIN)
+    events.register(ended, select.POLLIN)
     while True:
         for end, _ in events.poll():
             if end == ended.fileno():
-                ended.recv(1024)
+                ended.recv(MOST_ENDS)
                 _tell_ends(copies, events)
             elif end != control.fileno():
                 _stop(end, copies, events)

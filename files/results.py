@@ -44,7 +44,7 @@ def write_result(
         path: where to write; a file that is there is replaced.
         summary: facts for the Summary sheet of a workbook; a CSV has no second sheet.
     """
-    table = _with_blank_rows(rows.join(statuses, on=ROW, how="left", maintain_order="left"), layout)
+    table = _with_blank_rows(_side_by_side(rows, statuses), layout)
     header = (*layout.header, *STATUS_COLUMNS)
     facts = None if summary is None else summary.facts
     _write(table, header, layout=layout, path=path, facts=facts, noted=DETAIL)
@@ -77,6 +77,13 @@ def _write(
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _side_by_side(rows: pl.DataFrame, statuses: pl.DataFrame) -> pl.DataFrame:
+    """Each row with its statuses; the usual ones, a line for each row in order, without a copy of every text."""
+    if rows[ROW].equals(statuses[ROW]):
+        return rows.hstack(statuses.drop(ROW))
+    return rows.join(statuses, on=ROW, how="left", maintain_order="left")
 
 
 def _with_blank_rows(table: pl.DataFrame, layout: Layout) -> pl.DataFrame:

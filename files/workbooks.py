@@ -46,7 +46,16 @@ ODD_DATE = r"^(?:1899|1900-0[12]|190[45]-01-01|[+-]\d)"
 LOOKED_AT_ROWS = 50
 TOO_MUCH = "limit exceeded"
 UNKNOWN_ERROR = "Unsupported cell error value"
-BAD_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+BAD_ZIP = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeError,
+)
 SAVE_AGAIN = "Open it in Excel, save it as a new .xlsx file and upload that."
 
 

@@ -132,6 +132,7 @@ def write_result(batch_id: int) -> None:
     """Write the result file and link to it."""
     around = here()
     report.keep_file(around, batch_id)
+    shown.show_reconciliation(around, batch_id)
     shown.show_result(batch_id, result_url(around.settings.secret, base=around.settings.links_base, batch_id=batch_id))
 
 

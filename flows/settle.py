@@ -35,5 +35,6 @@ def write_result(batch_id: int) -> None:
     """Write the result file, link to it and tell of it, as the batch's own run does at its end."""
     around = here()
     phase = report.keep_file(around, batch_id)
+    shown.show_reconciliation(around, batch_id)
     shown.show_result(batch_id, result_url(around.settings.secret, base=around.settings.links_base, batch_id=batch_id))
     shown.announce(around, batch_id, phase, run_id=None)

@@ -375,6 +375,11 @@ def same_content(
     return [batch for batch in session.exec(query) if batch.id != apart_from]
 
 
+def note_act(session: Session, batch_id: int, act: Act, *, name: str) -> None:
+    """Write down an act that moves no phase by itself."""
+    _record(session, by_id(session, batch_id), act, name=name)
+
+
 def decisions(session: Session, batch_id: int) -> list[Decision]:
     """What people decided about a batch, in order."""
     return list(session.exec(select(Decision).where(Decision.batch_id == batch_id).order_by(col(Decision.id))).all())

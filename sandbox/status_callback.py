@@ -8,7 +8,7 @@ from hashlib import sha1
 import orjson
 
 from sandbox.records import Message
-from sandbox.timeline import Happened
+from sandbox.timeline import POOL_SENDER, Happened
 
 
 def form(message: Message, one: Happened, *, account_sid: str) -> dict[str, str]:
@@ -18,7 +18,7 @@ def form(message: Message, one: Happened, *, account_sid: str) -> dict[str, str]
     return {
         "AccountSid": account_sid,
         "ApiVersion": "2010-04-01",
-        "From": message.sender,
+        "From": message.sender or POOL_SENDER,
         "MessageSid": message.request,
         "MessageStatus": one.name,
         "SmsSid": message.request,

@@ -10,6 +10,8 @@ _OK = "250 2.0.0 OK  1755119505 sandbox - nothing was really sent"
 _REFUSED = "550 5.1.1 The email account that you tried to reach does not exist."
 _LATER = "421 4.7.0 Try again later"
 _BLOCKED = "554 5.7.1 Service unavailable; the sending host is blocked"
+POOL_SENDER = "+15005550006"
+"""The number that every messaging service chooses."""
 USERAGENT = "Mozilla/5.0 (sandbox)"
 _BROWSER = {"useragent": USERAGENT, "ip": "127.0.0.1"}
 

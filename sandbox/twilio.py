@@ -14,7 +14,7 @@ import orjson
 from sandbox.fates import SILENT, SMS_ERRORS
 from sandbox.records import Accepted, Answer, JsonObject, Message, Recipient
 from sandbox.segments import count_segments
-from sandbox.timeline import sms_history
+from sandbox.timeline import POOL_SENDER, sms_history
 
 MAX_BODY_CHARS = 1600
 MAX_PAGE_SIZE = 1000
@@ -272,7 +272,7 @@ def resource(message: Message, *, account_sid: str, standing: Standing) -> JsonO
     """The Message resource of Twilio's OpenAPI document, with exactly its fields."""
     service = message.details.get("MessagingServiceSid")
     uri = f"/2010-04-01/Accounts/{account_sid}/Messages/{message.request}"
-    has_sender = not service or standing.sent is not None
+    has_sender = not service or standing.status not in {"accepted", "scheduled", "canceled"}
     return {
         "account_sid": account_sid,
         "api_version": "2010-04-01",
@@ -283,7 +283,7 @@ def resource(message: Message, *, account_sid: str, standing: Standing) -> JsonO
         "direction": "outbound-api",
         "error_code": int(standing.code) if standing.code else None,
         "error_message": SMS_ERRORS.get(standing.code, "Unknown error") if standing.code else None,
-        "from": message.sender or None,
+        "from": message.sender or (POOL_SENDER if has_sender else None),
         "messaging_service_sid": service,
         "num_media": "1" if message.details.get("MediaUrl") else "0",
         "num_segments": str(count_segments(message.text)) if has_sender else "0",

@@ -9,13 +9,15 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from domain.annotation import annotate, bad_rows
+from domain.annotation import CHANNELS, annotate, bad_rows
 from domain.errors import NotAllowed
+from domain.reconciliation import lines
 from domain.states import Phase, Status
 from files.reading import Layout
 from files.results import Summary, write_bad_rows, write_result
 from models import batches, processes, requests
 from models.recipients import messages
+from models.reconciliation import reconcile
 from models.tables import Batch
 from tasks.surroundings import Surroundings, now
 
@@ -43,6 +45,8 @@ def write_file(around: Surroundings, batch_id: int, path: Path) -> None:
         sent = messages(session, batch_id, stopped=batch.phase == Phase.STOPPED, silent_since=silent_since)
         version = processes.version_by_id(session, batch.process_version_id)
         facts = _facts(batch, f"{version.name} (version {version.version})")
+        channels = processes.definition_of(version).channels
+        facts += tuple(lines(reconcile(session, batch, channels=channels), names=CHANNELS))
         stopped_before = batch.phase == Phase.STOPPED and not planned
     rows, recipients, problems = (_frame(around, key) for key in keys if key is not None)
     if stopped_before:

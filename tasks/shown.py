@@ -17,10 +17,13 @@ from prefect.artifacts import (
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 
+from domain.annotation import CHANNELS
+from domain.reconciliation import as_markdown
 from domain.states import Status
 from domain.summary import check_markdown
-from models import batches
+from models import batches, processes
 from models.recipients import counts
+from models.reconciliation import reconcile
 from tasks.approval import checked
 from tasks.surroundings import Surroundings
 
@@ -68,6 +71,18 @@ def show_result(batch_id: int, url: str) -> None:
     with _optional("result"):
         create_link_artifact(
             url, link_text=f"Result file of batch {batch_id}", key=f"batch-{batch_id}-result", description="Result file"
+        )
+
+
+def show_reconciliation(around: Surroundings, batch_id: int) -> None:
+    """The books of a batch as a page."""
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        definition = processes.definition_of(processes.version_by_id(session, batch.process_version_id))
+        books = reconcile(session, batch, channels=definition.channels)
+    with _optional("reconciliation"):
+        create_markdown_artifact(
+            as_markdown(books, names=CHANNELS), key=f"batch-{batch_id}-reconciliation", description="Reconciliation"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -50,14 +50,16 @@ class Server:
 
 
 @contextmanager
-def serving(answer: Answer) -> Iterator[Server]:
-    """A server on a free port for as long as the block lasts."""
+def serving(script: Answer | Callable[[Asked], Answer]) -> Iterator[Server]:
+    """A server on a free port for as long as the block lasts; it answers always the same, or as its script says."""
     over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            server.asked.append(Asked(self.path, dict(self.headers), body))
+            asked = Asked(self.path, dict(self.headers), body)
+            server.asked.append(asked)
+            answer = script if isinstance(script, Answer) else script(asked)
             if answer.hangs:
                 over.wait(20)
             if answer.resets:

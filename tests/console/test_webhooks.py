@@ -64,10 +64,12 @@ def serve(around: Surroundings) -> Iterator[httpx.Client]:
         server = uvicorn.Server(uvicorn.Config(make_app(around), log_level="error", access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", trust_env=False) as client:
-            yield client
-        server.should_exit = True
-        thread.join(10)
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", trust_env=False) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join(10)
 
 
 def uid_of(around: Surroundings, batch_id: int) -> str:
@@ -89,8 +91,8 @@ def post_sms(
     path: str,
     fields: Mapping[str, str],
     *,
-    token: str = "token",
-    base: str = "https://go.acme.example",
+    token: str = TOKEN,
+    base: str = BASE,
 ) -> httpx.Response:
     return web.post(path, content=form(fields), headers=twilio_headers(base + path, fields, token=token))
 

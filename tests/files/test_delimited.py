@@ -109,6 +109,25 @@ def test_a_doubled_carriage_return_is_one_line_end() -> None:
     assert rows(b"a,b\r\r\n1,2\r\r\n3,4\r\r\n") == [(2, "1", "2"), (3, "3", "4")]
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
+def test_line_ends_of_all_kinds_may_be_mixed_where_each_row_is_whole(end: bytes) -> None:
+    content = b"a,b" + end + b"1,2\r3,4\r\n5,6\n\r7,8" + end
+
+    assert rows(content) == [(2, "1", "2"), (3, "3", "4"), (4, "5", "6"), (6, "7", "8")]
+
+
+def test_a_quote_may_have_a_backslash_before_it_where_nothing_else_makes_sense() -> None:
+    content = b'a,b\n"say \\"hi\\", ""Bo""","C:\\\\x\\n"\n\\N,5\\"\n'
+
+    assert rows(content) == [(2, 'say "hi", "Bo"', "C:\\x\\n"), (3, "\\N", '5"')]
+    assert rows(b'a,b\n"C:\\","\\\\x"\n') == [(2, "C:\\", "\\\\x")]
+
+
+def test_backslashes_mend_no_other_fault() -> None:
+    assert "after a closing quote in row 3" in str(refusal(b'a,b\n1,2\n"say \\"hi\\"",2\n"3"x,4\n'))
+    assert "after a closing quote in row 1" in str(refusal(b'"a \\"b\\"",c\n1,2\n'))
+
+
 def test_a_decimal_comma_does_not_make_the_comma_the_separator() -> None:
     assert parsed(b"name;premium;tax\nA;1,50;2,50\nB;2,50;3,50\n")[0].separator == ";"
 
@@ -150,6 +169,10 @@ def test_two_columns_of_one_name_are_read_as_they_are() -> None:
         ("name,b\n\u5c71,1\n".encode("iso-2022-jp"), FileErrorCode.UNREADABLE, "other than UTF-8"),
         ("a,b\n1,\u05d0\n".encode("cp1255"), FileErrorCode.UNREADABLE, "row 2 has a letter that cannot be read"),
         ("a,b\n1,\u0416\n".encode("cp1251"), FileErrorCode.UNREADABLE, "row 2 has a letter that cannot be read"),
+        (b'a,b\n"1\n2",x\n\n3,\xfc\n', FileErrorCode.UNREADABLE, "row 4 has a letter that cannot be read"),
+        ("name,b\n\u5c71\u7530,1\n".encode("hz"), FileErrorCode.UNREADABLE, "other than UTF-8"),
+        (b"<svg width='1'><g/></svg>", FileErrorCode.NOT_CSV_OR_EXCEL, "a web page or XML"),
+        (b"<people>\n <person>a,b</person></people>", FileErrorCode.NOT_CSV_OR_EXCEL, "a web page or XML"),
         ("a,b\n1,2\n".encode("utf-32"), FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
         (b'[{"email": "a@b.com"}]', FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
         (b'{"email": "a@b.com"}', FileErrorCode.NOT_CSV_OR_EXCEL, "neither"),
@@ -292,6 +315,37 @@ def test_the_header_is_found_below_the_title_of_a_report(quote: str) -> None:
     assert (layout.header, layout.header_row, layout.separator) == (("First Name", "E-Mail"), 5, ";")
     assert layout.above == ((2, ("Customers, March 2026",)), (3, ("two\nlines",)))
     assert found.rows() == [(6, "A,B,C", "a@b.com"), (8, "D", "d@b.com")]
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("cell", ["x", "", "a,b", "l\nm", 'say "x"', '"', " "])
+def test_much_that_is_quoted_is_read_by_the_fast_reader(
+    monkeypatch: pytest.MonkeyPatch, width: int, end: str, last: bool, cell: str
+) -> None:
+    monkeypatch.setattr(delimited, "_sure_records", None)
+    monkeypatch.setattr(delimited, "MANY_QUOTES", 0)
+    lines = [["h"] * width, *[[f"x{number}", cell, cell][:width] for number in range(20)]]
+    file = io.StringIO()
+    csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator=end).writerows(lines)
+    text = file.getvalue()
+
+    found = parsed((text if last else text.removesuffix(end)).encode())[1]
+
+    assert found.height == len(lines) - 1
+    assert found.row(-1) == (len(lines), *(text or None for text in lines[-1]))
+
+
+@pytest.mark.parametrize("fault", ['"a"b"c","y"', '"a" "b","y"', '"he said, "x",","y"', '"x"'])
+def test_one_bad_quote_among_very_many_is_found(fault: str) -> None:
+    """The fast reader leaves out quotes that it does not understand."""
+    content = '"h","k"\n' + '"x","y"\n' * 60_000 + fault + "\n" + '"x","y"\n' * 9
+
+    if fault == '"x"':
+        assert parsed(content.encode())[1].row(60_000) == (60_002, "x", None)
+    else:
+        assert "in row 60002" in str(refusal(content.encode()))
 
 
 SIGNS = ["a", "é", ",", '"', '""', '","', "\n", "\r\n", '"\n"', ' "z"', '"x,y"', '"p""q"', ";", " "]

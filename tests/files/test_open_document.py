@@ -84,16 +84,19 @@ def test_repeated_cells_stand_where_they_are_seen_and_hidden_tables_are_known() 
     assert (first.is_visible, second.is_visible) == (True, False)
 
 
+WITHOUT_END = """<table:table table:name="a"><table:table-row table:number-rows-repeated="1048576">
+<table:table-cell table:number-columns-repeated="16384"><text:p>x</text:p></table:table-cell></table:table-row></table:table>"""
+
+
 @pytest.mark.parametrize(
     ("tables", "declared"),
     [
-        ('<table:table table:name="a"><table:table-row table:number-rows-repeated="1048576"><table:table-cell'
-         ' table:number-columns-repeated="16384"><text:p>x</text:p></table:table-cell></table:table-row></table:table>', ""),
+        (WITHOUT_END, ""),
         ("<table:table>", ""),
         ('<table:table table:name="a"><table:table-row table:number-rows-repeated="many"/></table:table>', ""),
         ("&e;", '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>'),
     ],
-)  # fmt: skip
+)
 def test_an_odd_document_is_called_so(tables: str, declared: str) -> None:
     """One that would never end, one that is cut off, one that does not count, one that asks for another file."""
     with document(tables, declared) as archive, pytest.raises(OddPart):

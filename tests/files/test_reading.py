@@ -20,7 +20,7 @@ import pytest
 import xlsxwriter
 
 from domain.errors import FileErrorCode, FileProblem
-from files import reading
+from files import parsing
 from files.reading import Limits, Table, read
 
 OLE_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
@@ -486,13 +486,13 @@ def test_nothing_is_left_of_a_reading_whose_process_is_killed(tmp_path: Path) ->
     hang = f"import os, time; file = open({str(started)!r}, 'w'); file.write(f'{{os.getppid()}} {{os.getpid()}}'); file.close(); time.sleep(600)"
     script = f"""
 from pathlib import Path
-from files import reading
-reading.PARSER = {_dying(hang)!r}
+from files import parsing
+parsing.PARSER = {_dying(hang)!r}
 reading.read(Path({str(path)!r}), file_name="list.csv")
 """
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    environment = {"PYTHONPATH": str(reading.PROJECT), "TMPDIR": str(temporary)}
+    environment = {"PYTHONPATH": str(parsing.PROJECT), "TMPDIR": str(temporary)}
     with subprocess.Popen([sys.executable, "-c", script], env=environment) as reader:
         pids = [int(pid) for pid in started.read_text().split()]
         ends = [os.pidfd_open(pid) for pid in pids]
@@ -583,8 +583,8 @@ def parser(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Have the copies of a new parser do something else."""
 
     def parser(script: str) -> None:
-        monkeypatch.setattr(reading, "PARSER", _dying(script))
-        monkeypatch.setattr(reading, "_parser", reading._Parser())
+        monkeypatch.setattr(parsing, "PARSER", _dying(script))
+        monkeypatch.setattr(parsing, "parser", parsing.Parser())
 
     return parser
 
@@ -632,9 +632,9 @@ def test_a_parser_that_hangs_is_stopped_in_time(upload: Upload, parser: Callable
 
 
 def test_one_parser_serves_many_readings_at_once_and_a_new_one_its_death(
-    upload: Upload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_parser", reading._Parser())
+    monkeypatch.setattr(parsing, "parser", parsing.Parser())
     paths = [tmp_path / f"{number}.csv" for number in range(20)]
     for number, path in enumerate(paths):
         path.write_text(f"name\n{number}\n" if number % 3 else "name\n")
@@ -648,7 +648,7 @@ def test_one_parser_serves_many_readings_at_once_and_a_new_one_its_death(
     expected = [[(2, str(number))] if number % 3 else FileErrorCode.EMPTY for number in range(20)]
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(outcome, paths)) == expected
-    parser = reading._parser._process
+    parser = parsing.parser.process
     assert parser is not None
     parser.kill()
     parser.wait()

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from domain.errors import SettingsProblem
 from settings import PREFIX, Settings, load
+from tests.receipts import Signer
 
 SECRET = "x" * 32
 SENDGRID = {"SENDGRID_API_KEY": "SG.key"}
@@ -264,3 +265,20 @@ def test_a_home_that_is_a_file_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsProblem, match="cannot be"):
         _ = load(home=tmp_path / "file").secret
+
+
+def test_a_key_for_receipts_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsProblem, match="BULK_SENDER_SENDGRID_WEBHOOK_PUBLIC_KEY is no public key"):
+        given(monkeypatch, {"SENDGRID_WEBHOOK_PUBLIC_KEY": "MFkw"})
+
+
+def test_a_key_for_receipts_is_taken_as_sendgrid_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = Signer().public
+
+    assert given(monkeypatch, {"SENDGRID_WEBHOOK_PUBLIC_KEY": key}).sendgrid_webhook_public_key == key
+
+
+def test_a_host_where_twilio_posts_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twilio answers 21609 to every message, which would halt the batch."""
+    with pytest.raises(SettingsProblem, match="PUBLIC_URL has a _ in its host"):
+        given(monkeypatch, {**TWILIO, "PUBLIC_URL": "https://go_to.acme.example"})

@@ -10,7 +10,8 @@ from typing import Any
 import fastexcel
 import pytest
 
-from tests.whole.installation import APPROVER, OPERATOR, Installation, link_in
+from domain.annotation import CHANNELS
+from tests.whole.installation import APPROVER, OPERATOR, Installation, link_in, until
 from tests.whole.people import (
     DOMAIN,
     HEADER,
@@ -92,8 +93,27 @@ def test_a_csv_of_300_is_sent_as_its_result_file_says(
         assert all(
             value in shown for value in (person.first_name, SURNAME, person.policy, f"{person.renewal:%d.%m.%Y}")
         )
-    assert installation.show(view["id"]) == view, "opening a link changes nothing"
+    shown_now = installation.show(view["id"])
+    assert {name: shown_now[name] for name in view} == view, "opening a link changes nothing"
     assert installation.http.get(links[0][:-1] + ("A" if links[0][-1] != "A" else "B")).status_code == 404
+
+
+def test_what_the_providers_report_stands_in_the_result(
+    installation: Installation, crowded: Crowded, tmp_path: Path
+) -> None:
+    persons, view = crowded
+    expected = {
+        channel: sum(CHANNELS[channel] in person.channels for person in persons) for channel in ("email", "sms")
+    }
+
+    def reported() -> bool:
+        found = installation.show(view["id"])["deliveries"]
+        return {channel: own["delivered"] for channel, own in found.items()} == expected
+
+    until(reported, what="receipts of every message", seconds=60)
+    rows = read_csv(installation.download(view["id"], tmp_path / "result.csv"))
+    assert [row["Delivery"] for row in rows] == ["Delivered" if person.channels else "" for person in persons]
+    assert all(bool(row["Delivery At"]) == bool(row["Delivery"]) for row in rows)
 
 
 def test_an_excel_file_comes_back_as_one(installation: Installation, tmp_path: Path) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from tests.whole.installation import Installation, until
-from tests.whole.people import people, write_csv
+from tests.whole.people import Kind, Person, people, write_csv
 
-pytestmark = [pytest.mark.whole, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
+SLOW = {"kind": "slow", "latency_ms": 4000}
+TWELVE: list[Kind] = ["phone"] * 12
+GOING_ON_SECONDS = 240.0
+"""A dead sender's lease, the wait before a restart, a sweep: each takes its time, none needs anybody."""
 
 
 def is_ready(installation: Installation) -> bool:
@@ -55,3 +60,83 @@ def test_a_stop_and_a_new_start_change_nothing_for_a_waiting_batch(installation:
     assert installation.wait(batch_id)["counts"]["sent"] == 3
     assert {len(messages) for messages in installation.arrived(persons).values()} == {1}
     assert len(installation.arrived(persons)) == 4
+
+
+def sending(installation: Installation, file: Path, persons: list[Person]) -> tuple[int, str]:
+    """A batch in the middle of being sent: requests are with the provider, which takes its time to answer."""
+    installation.set_faults(sendgrid=[SLOW], twilio=[SLOW])
+    batch_id, run_id = installation.waiting(write_csv(file, persons))
+    installation.approve(batch_id)
+    until(lambda: installation.arrived(persons), what="first message", seconds=60)
+    return batch_id, run_id
+
+
+def finished(installation: Installation, batch_id: int) -> dict[str, Any]:
+    """The batch once it came to its end by itself."""
+    until(lambda: installation.show(batch_id)["phase"] == "finished", what="end of the batch", seconds=GOING_ON_SECONDS)
+    return installation.show(batch_id)
+
+
+def assert_once_each(installation: Installation, batch_id: int, persons: list[Person]) -> None:
+    arrived = installation.arrived(persons)
+    counts = finished(installation, batch_id)["counts"]
+    assert (counts["sent"], counts["pending"], counts["in_doubt"]) == (len(persons), 0, 0)
+    assert {len(messages) for messages in arrived.values()} == {1}
+    assert set(arrived) == {person.phone_e164 for person in persons}
+
+
+def test_a_killed_run_and_a_second_run_beside_it_write_to_nobody_twice(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """Prefect starts a crashed run again by itself, and may run one batch in two processes at once."""
+    persons = people(*TWELVE, tag="twins", block=32)
+    batch_id, run_id = sending(installation, tmp_path / "twins.csv", persons)
+    flow_processes = installation.child("worker", "start").children(recursive=True)
+    for process in flow_processes:
+        process.kill()
+    assert flow_processes
+    installation.set_faults()
+    deployment = installation.http.get(f"{installation.prefect}/api/deployments/name/send-batch/send-batch").json()
+    twin = installation.http.post(
+        f"{installation.prefect}/api/deployments/{deployment['id']}/create_flow_run",
+        json={"parameters": {"batch_id": batch_id}, "tags": ["bulk-sender"]},
+    ).json()
+
+    finished(installation, batch_id)
+
+    for run in (run_id, twin["id"]):
+        until(lambda run=run: installation.run_state(run) == "Completed", what="end of a run", seconds=120)  # type: ignore[misc]
+    assert_once_each(installation, batch_id, persons)
+
+
+def test_after_a_power_cut_the_batch_goes_on_by_itself(installation: Installation, tmp_path: Path) -> None:
+    persons = people(*TWELVE, tag="dark", block=33)
+    batch_id, _ = sending(installation, tmp_path / "dark.csv", persons)
+    everything = installation.processes()
+    for process in everything:
+        process.kill()
+    psutil.wait_procs(everything, timeout=10)
+
+    installation.start()
+    installation.set_faults()
+
+    assert f"Batch {batch_id} goes on." in installation.said
+    finished(installation, batch_id)
+    assert_once_each(installation, batch_id, persons)
+
+
+def test_what_makes_recovery_happen_is_set_up_once(installation: Installation) -> None:
+    automations = installation.all_of("automations")
+    ours = [one for one in automations if one["name"].startswith("bulk-sender: ")]
+    settle = installation.http.get(f"{installation.prefect}/api/deployments/name/settle/settle").json()
+
+    assert [one["trigger"]["posture"] for one in ours] == ["Proactive", "Proactive"], "at once would run things twice"
+    assert sorted(one["trigger"]["within"] for one in ours) == [20, 90]
+    assert all(one["enabled"] for one in ours)
+    assert [(one["schedule"]["interval"], one["active"]) for one in settle["schedules"]] == [(60, True)]
+    swept = {"deployments": {"id": {"any_": [settle["id"]]}}}
+    until(
+        lambda: any(run["state"]["name"] == "Completed" for run in installation.all_of("flow_runs", **swept)),
+        what="a sweep",
+        seconds=180,
+    )

@@ -1,0 +1,145 @@
+"""The process that parses hostile files, seen from the one that has files to read: `files.parse` is the other side.
+
+Without Polars, so that the parser can be started before that is loaded here too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+PROJECT = Path(__file__).resolve().parents[1]
+PARSER: tuple[str, ...] = (sys.executable, "-P", "-m", "files.parse")
+PARSER_THREADS = min(4, os.cpu_count() or 1)
+ALLOCATION = "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1"
+"""Of the memory that Polars takes: in large pages, and kept; a quarter less CPU time for a process that lives so shortly."""
+START_SECONDS = 60
+LOOK_SECONDS = 0.5
+TALK_BYTES = 65_536
+MESSAGE_BYTES = 65_536
+KEPT_ENVIRONMENT = ("PATH", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
+OUT_OF_MEMORY = re.compile(
+    rb"MemoryError|memory allocation of|allocate memory|out of memory|failed to map segment|start new thread"
+    rb"|Resource temporarily unavailable",
+    re.IGNORECASE,
+)
+
+
+class Parser:
+    """The process that makes a copy of itself for each file; started for the first one, and again should it die.
+
+    It ends with the last process that holds the other end of `control`: this one and what it forks.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._control: socket.socket | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Have it load what it needs while this process does something else; else the first file waits for that."""
+        with self._lock:
+            if self._control is None:
+                self._control = self._started()
+
+    def take(self, reply: socket.socket, talk: BinaryIO) -> None:
+        """Have a copy made that answers to `reply`."""
+        with self._lock:
+            for is_last in (False, True):
+                if self._control is None:
+                    self._control = self._started()
+                try:
+                    socket.send_fds(self._control, [b"1"], [reply.fileno(), talk.fileno()])
+                except OSError:
+                    self._control.close()
+                    self._control = None
+                    if is_last:
+                        raise
+                else:
+                    return
+
+    def _started(self) -> socket.socket:
+        """Its environment has what it needs and no secret: it must not be able to tell what it never had."""
+        kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+        ours, its = socket.socketpair()
+        with its:
+            self.process = subprocess.Popen(
+                PARSER,
+                stdin=its.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env=kept
+                | {
+                    "PYTHONPATH": str(PROJECT),
+                    "PYTHONUTF8": "1",
+                    "POLARS_MAX_THREADS": str(PARSER_THREADS),
+                    "RUST_BACKTRACE": "0",
+                    "_RJEM_MALLOC_CONF": ALLOCATION,
+                },
+            )
+        return ours
+
+
+parser = Parser()
+"""One for this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a copy of the parser said, the rows it gave if it gave any, and how it ended: as a return code, or how long it may."""
+
+    text: str
+    rows: BinaryIO | None
+    ending: int
+
+
+def answer(order: bytes, talk: BinaryIO, *, seconds: int, open_files: ExitStack) -> Answer:
+    """Have the order carried out; who closes the socket has the copy that works on it killed.
+
+    Its time begins with the first byte that it sends, so that no file pays for the start of the parser.
+    The readers say that memory has ended and may then hang instead of dying, so what they say is looked at meanwhile.
+    """
+    until = time.monotonic() + START_SECONDS
+    said = b""
+    rows: BinaryIO | None = None
+    ours, its = socket.socketpair()
+    with ours:
+        with its:
+            parser.take(its, talk)
+        ours.sendall(order + b"\n")
+        while True:
+            left = until - time.monotonic()
+            if left <= 0:
+                return Answer("", None, -signal.SIGXCPU)
+            ours.settimeout(min(left, LOOK_SECONDS))
+            try:
+                message, descriptors, _, _ = socket.recv_fds(ours, MESSAGE_BYTES, 1)
+            except TimeoutError:
+                if OUT_OF_MEMORY.search(last_words(talk)):
+                    return Answer("", None, -signal.SIGKILL)
+                continue
+            for descriptor in descriptors:
+                rows = open_files.enter_context(os.fdopen(descriptor, "rb"))
+            if not message:
+                break
+            if not said:
+                until = time.monotonic() + seconds
+            said += message
+    text, _, ending = said.decode().rpartition("\n")
+    return Answer(text, rows, int(ending) if ending else -signal.SIGKILL)
+
+
+def last_words(talk: BinaryIO) -> bytes:
+    size = os.fstat(talk.fileno()).st_size
+    return os.pread(talk.fileno(), TALK_BYTES, max(0, size - TALK_BYTES))

@@ -1,0 +1,36 @@
+"""Rows on their way from one process to another."""
+
+from __future__ import annotations
+
+import os
+
+import polars as pl
+import pytest
+
+from files import handover
+from files.handover import mapped, written
+
+ROWS = pl.DataFrame(
+    {"row": [2, 3, 5], "c0": ["ä", None, "x" * 100], "c1": [None, None, ""]}, schema_overrides={"row": pl.UInt32}
+)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_rows_come_as_they_went_and_outlive_the_file(in_memory: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create")
+    with written(ROWS.lazy()) as file:
+        found = mapped(file)
+
+    assert found.equals(ROWS)
+    assert found.schema == ROWS.schema
+
+
+def test_no_rows_are_rows_too() -> None:
+    with written(ROWS.lazy().head(0)) as file:
+        assert mapped(file).schema == ROWS.schema
+
+
+def test_such_a_file_has_no_name() -> None:
+    with handover.nameless_file() as file:
+        assert os.fstat(file.fileno()).st_nlink == 0
