@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 import orjson
 import polars as pl
-from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -161,9 +161,11 @@ class Twilio:
                     return Sighting(LIST, found=True, provider_id=message.sid)
                 recent = message.date_created is None or message.date_created >= asked_at - _CLOCKS_APART
                 hidden = hidden or (recent and not message.body)
-        except (TwilioRestException, TwilioServiceException) as answer:
-            detail = f"Twilio's list of messages answered {answer.status}."
-            return Sighting(LIST, found=None, detail=detail, blocked=answer.status == _TOO_MANY)
+        except TwilioException as refusal:
+            # A page that is refused comes as the client's general exception, with the answer at its end.
+            status = getattr(refusal.args[-1] if refusal.args else None, "status_code", None)
+            detail = f"Twilio's list of messages answered {status or 'with no list'}."
+            return Sighting(LIST, found=None, detail=detail, blocked=status == _TOO_MANY)
         except Exception:  # noqa: BLE001  a look-up that fails proves nothing, whatever the reason
             return Sighting(LIST, found=None, detail="Twilio's list of messages did not answer.")
         if read >= _MESSAGES_READ:

@@ -58,6 +58,9 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Judge a file; creates nothing and needs no server."""
+    from files.parsing import parser
+
+    parser.start()  # it loads what it needs while this process does
     from deployments.checking import check_file
 
     with surroundings().database.read() as session:

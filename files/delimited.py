@@ -10,7 +10,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -181,8 +181,10 @@ def _likelihood(beginning: _Beginning) -> tuple[int, float, int]:
 
 def _beginning(content: bytes, separator: str, titles: Sequence[str]) -> _Beginning:
     """Cut the first records by a separator, without judging them."""
-    lines = list(io.StringIO(content.decode("utf-8", errors="ignore"), newline=""))
-    reader = csv.reader(lines, delimiter=separator)
+    lines: list[str] = []
+    reader = csv.reader(
+        _kept(io.StringIO(content.decode("utf-8", errors="ignore"), newline=""), lines), delimiter=separator
+    )
     records: list[list[str]] = []
     ends = [0]
     for record in islice(reader, SNIFFED_RECORDS):
@@ -205,6 +207,13 @@ def _beginning(content: bytes, separator: str, titles: Sequence[str]) -> _Beginn
         start=_size(lines[: ends[top]]),
         end=_size(lines[: ends[top + 1]]),
     )
+
+
+def _kept(lines: Iterable[str], read: list[str]) -> Iterator[str]:
+    """The lines, of which those that were taken stand in `read` then."""
+    for line in lines:
+        read.append(line)
+        yield line
 
 
 def _size(lines: Sequence[str]) -> int:
@@ -233,7 +242,7 @@ def _quick_records(source: _Source) -> BinaryIO | None:
         return None
     records = mapped(file)
     _refuse_too_many(records.height, source)
-    if not quoted or (source.text.quotes > MANY_QUOTES and _is_all_quoted(records, source)):
+    if not quoted or (source.text.quotes > MANY_QUOTES and _quotes_all(source) and _is_all_quoted(records, source)):
         return file
     return file if _is_well_quoted(records, source) else None
 
@@ -251,7 +260,7 @@ def _with_line_feeds(source: _Source) -> Path | bytes | None:
         return None
     lines = LINE_END.sub(b"\n", source.records)
     separator = source.separator.encode()
-    if text.line_feeds == 0 or (
+    if text.count(b"\n") == 0 or (
         source.width > 1 and all(line.count(separator) == source.width - 1 for line in lines.split(b"\n") if line)
     ):
         return lines

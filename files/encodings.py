@@ -34,9 +34,9 @@ NOT_A_TABLE = re.compile(
     rb"\s*(?:\{\\rtf|%PDF-|\{\s*\"|\[\s*[\[{\"])|TABLE\s+0,1\s|ID;P[A-Z]*(?:;[A-Z])*\s+[A-Z]{1,2};"
 )
 """Rich text, PDF, JSON, and the older exchange formats DIF and SYLK."""
-SHIFTS = (b"\x1b", b"~{")
 SHIFTED = re.compile(rb"\x1b[$(&]|~\{(?:[!-}][!-~])+~\}")
 """How ISO-2022 and its like, and HZ, change to other letters in the middle of what looks like ASCII."""
+ESCAPE = b"\x1b"
 END_OF_FILE = b"\x1a"
 QUOTE = b'"'
 DOUBLED_RETURN = b"\r\r\n"
@@ -57,7 +57,7 @@ class Text:
         line_end: the first outside quotes.
         size: bytes of it, without the mark.
         ends_line: whether it ends with a line end.
-        quotes, line_feeds, returns: how many of each it has.
+        quotes, returns: how many of each it has.
         pairs: how many carriage returns have a line feed after them.
     """
 
@@ -69,7 +69,6 @@ class Text:
     size: int
     ends_line: bool
     quotes: int
-    line_feeds: int
     returns: int
     pairs: int
 
@@ -110,7 +109,7 @@ def as_text(path: Path, *, file_name: str) -> Text:
     elif ending == END_OF_FILE:
         source = path.read_bytes()[len(mark) :].removesuffix(END_OF_FILE)
     text = _looked_at(source, skipped=len(mark) if source is path else 0, encoding=encoding, file_name=file_name)
-    if text.returns > text.line_feeds == text.pairs and text.count(DOUBLED_RETURN) == text.line_feeds:
+    if text.returns == 2 * text.pairs > 0 and text.count(b"\n") == text.count(DOUBLED_RETURN) == text.pairs:
         source = text.whole().replace(DOUBLED_RETURN, b"\r\n")
         return _looked_at(source, skipped=0, encoding=encoding, file_name=file_name)
     return text
@@ -118,27 +117,26 @@ def as_text(path: Path, *, file_name: str) -> Text:
 
 def _looked_at(source: Path | bytes, *, skipped: int, encoding: Encoding, file_name: str) -> Text:
     """One pass over all bytes."""
-    size, quotes, line_feeds, returns, pairs = -skipped, 0, 0, 0, 0
+    size, quotes, returns, pairs = -skipped, 0, 0, 0
     ends_line = False
-    beginning: bytes | None = None
+    first = beginning = b""
     for piece in pieces(source):
-        if beginning is None:
-            beginning = piece[skipped : skipped + LOOKED_AT]
+        if not first:
+            first, beginning = piece, piece[skipped : skipped + LOOKED_AT]
             _refuse_what_is_no_table(beginning, file_name=file_name)
         if NUL in piece:
             raise _no_table(file_name)
-        if any(shift in piece for shift in SHIFTS) and SHIFTED.search(piece):
+        if (ESCAPE in piece or piece is first) and SHIFTED.search(piece):
             raise FileProblem(
                 FileErrorCode.UNREADABLE, f"{file_name} is in an encoding other than UTF-8. {SAVE_AS_UTF8}"
             )
         size += len(piece)
         ends_line = piece.endswith((b"\n", b"\r"))
-        line_feeds += piece.count(b"\n")
         if b"\r" in piece:
             returns += piece.count(b"\r")
             pairs += piece.count(b"\r\n")
-        quotes += piece.count(QUOTE)
-    beginning = beginning or b""
+        if QUOTE in piece:
+            quotes += piece.count(QUOTE)
     return Text(
         source=source,
         skipped=skipped,
@@ -148,7 +146,6 @@ def _looked_at(source: Path | bytes, *, skipped: int, encoding: Encoding, file_n
         size=size,
         ends_line=ends_line,
         quotes=quotes,
-        line_feeds=line_feeds,
         returns=returns,
         pairs=pairs,
     )

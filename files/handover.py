@@ -10,6 +10,9 @@ from typing import BinaryIO
 import polars as pl
 import pyarrow as pa
 
+ALONE = pa.ipc.IpcReadOptions(use_threads=False)
+"""Nothing is computed, and threads would have to be started."""
+
 
 def nameless_file() -> BinaryIO:
     """A file that is gone with the last process that has it open, however that ends; in memory where the system can."""
@@ -28,7 +31,7 @@ def written(rows: pl.LazyFrame) -> BinaryIO:
 def mapped(file: BinaryIO) -> pl.DataFrame:
     """The rows of such a file as they lie there; it may be closed, and must not be written to any more."""
     memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    table = pa.ipc.open_file(pa.py_buffer(memory)).read_all()
+    table = pa.ipc.open_file(pa.py_buffer(memory), options=ALONE).read_all()
     rows = pl.from_arrow(table, rechunk=False)
     assert isinstance(rows, pl.DataFrame)  # noqa: S101 - of a table it is never a series
     return rows

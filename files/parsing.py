@@ -21,8 +21,6 @@ from typing import BinaryIO
 PROJECT = Path(__file__).resolve().parents[1]
 PARSER: tuple[str, ...] = (sys.executable, "-P", "-m", "files.parse")
 PARSER_THREADS = min(4, os.cpu_count() or 1)
-ALLOCATION = "thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1"
-"""Of the memory that Polars takes: in large pages, and kept; a quarter less CPU time for a process that lives so shortly."""
 START_SECONDS = 60
 LOOK_SECONDS = 0.5
 TALK_BYTES = 65_536
@@ -85,7 +83,6 @@ class Parser:
                     "PYTHONUTF8": "1",
                     "POLARS_MAX_THREADS": str(PARSER_THREADS),
                     "RUST_BACKTRACE": "0",
-                    "_RJEM_MALLOC_CONF": ALLOCATION,
                 },
             )
         return ours
@@ -141,5 +138,6 @@ def answer(order: bytes, talk: BinaryIO, *, seconds: int, open_files: ExitStack)
 
 
 def last_words(talk: BinaryIO) -> bytes:
+    """The end of what the readers said, on whatever their standard error is."""
     size = os.fstat(talk.fileno()).st_size
     return os.pread(talk.fileno(), TALK_BYTES, max(0, size - TALK_BYTES))

@@ -22,7 +22,8 @@ NOT_CALCULATED = "#CALC!"
 """The text of a cell whose formula has no result: Excel's own word for what it could not calculate."""
 WORKBOOK, RELATIONS, STYLES = "workbook.xml", "_rels/workbook.xml.rels", "styles.xml"
 """Beside each other, nearly always in the folder xl."""
-PIECE = 2**18
+PIECE = 2**16
+"""So much stays near the processor: four times as much took half as long again."""
 LONGEST_PART = 64 * 2**20
 END_OF_ROW = b"row>"
 P = rb"(?:\w+:)?"
@@ -330,17 +331,18 @@ def _cell(attributes: bytes, text: str) -> Cell:
 
 def _pieces(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
     """The part, cut after rows."""
-    rest = b""
+    rest: list[bytes] = []
     with archive.open(part) as file:
         while chunk := file.read(PIECE):
-            rest += chunk
-            cut = rest.rfind(END_OF_ROW) + len(END_OF_ROW)
+            cut = chunk.rfind(END_OF_ROW) + len(END_OF_ROW)
             if cut >= len(END_OF_ROW):
-                yield rest[:cut]
-                rest = rest[cut:]
-            elif len(rest) > LONGEST_PART:
+                yield b"".join((*rest, chunk[:cut]))
+                rest = [chunk[cut:]]
+            elif len(rest) > LONGEST_PART // PIECE:
                 raise OddPart
-    yield rest
+            else:
+                rest.append(chunk)
+    yield b"".join(rest)
 
 
 def _tree(archive: zipfile.ZipFile, part: str) -> ET.Element:

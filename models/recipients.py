@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from domain.deliveries import SILENT, WAITING, Delivery
 from domain.frames import MESSAGES
 from domain.states import MessageState
-from models.bulk import insert
+from models.bulk import insert, read
 from models.tables import Batch, Recipient, UtcDateTime
 
 HELD = "suppressed"
@@ -83,7 +83,7 @@ def counts(session: Session, batch: Batch) -> Counts:
 
 
 _UTC_SECONDS = {
-    "sqlite": "strftime('%Y-%m-%dT%H:%M:%SZ', {})",
+    "sqlite": "substr({0}, 1, 10) || 'T' || substr({0}, 12, 8) || 'Z'",
     "postgresql": """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""",
 }
 _DELIVERY = """CASE WHEN state = 'accepted' AND sent_at < :since
@@ -108,8 +108,8 @@ def messages(session: Session, batch_id: int, *, stopped: bool, silent_since: da
     query = f"""SELECT row, channel, CASE WHEN state = 'failed' AND request IN {held} THEN 'held' ELSE state END, detail,
         {time.format("sent_at")}, {_DELIVERY}, delivery_detail, {time.format("delivery_at")} FROM message
         WHERE batch_id = :batch_id ORDER BY request, position"""  # noqa: S608  constants of ours
-    found = session.execute(text(query).bindparams(_SINCE), {"batch_id": batch_id, "since": silent_since})
-    frame = pl.DataFrame([tuple(row) for row in found], schema=MESSAGES, orient="row")
+    parameters = {"batch_id": batch_id, "since": silent_since}
+    frame = read(session, text(query).bindparams(_SINCE), parameters, schema=pl.Schema(MESSAGES))
     if not stopped:
         return frame
     pending = pl.col("state") == MessageState.PENDING.value

@@ -132,14 +132,14 @@ class Members:
 
 
 def members(session: Session, batch_id: int, chunk: int) -> Members | None:
-    """The people of a chunk's requests that are not answered for good; None if there are none."""
+    """The people of a chunk's requests that are not answered for good; None if there are none.
+
+    Those in doubt are among them: another request may carry them while the chunk is being sent.
+    """
+    unanswered = [RequestState.NEW, RequestState.INTENT, RequestState.IN_DOUBT, RequestState.UNRESOLVED]
     query = (
         select(Request.number, Request.channel)
-        .where(
-            Request.batch_id == batch_id,
-            Request.chunk == chunk,
-            col(Request.state).in_([RequestState.NEW, RequestState.INTENT]),
-        )
+        .where(Request.batch_id == batch_id, Request.chunk == chunk, col(Request.state).in_(unanswered))
         .order_by(col(Request.number))
     )
     found = session.exec(query).all()

@@ -486,7 +486,7 @@ def test_nothing_is_left_of_a_reading_whose_process_is_killed(tmp_path: Path) ->
     hang = f"import os, time; file = open({str(started)!r}, 'w'); file.write(f'{{os.getppid()}} {{os.getpid()}}'); file.close(); time.sleep(600)"
     script = f"""
 from pathlib import Path
-from files import parsing
+from files import parsing, reading
 parsing.PARSER = {_dying(hang)!r}
 reading.read(Path({str(path)!r}), file_name="list.csv")
 """

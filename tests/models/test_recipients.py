@@ -37,6 +37,9 @@ def _answer(
     with database.write() as session:
         requests.claim(session, batch_id, {number: "d"}, token="t", lease_until=LEASE, now=now)
         answer = Answer(number, state, detail=detail)
+        if state is RequestState.UNRESOLVED:
+            requests.settle(session, batch_id, [answer], now=now)
+            return
         requests.record(session, batch_id, [answer], token_of={number: "t"}, now=now)
 
 

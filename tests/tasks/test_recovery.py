@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,10 +14,11 @@ import pytest
 from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import ObjectNotFound
 
+from domain.outcomes import Outcome, OutcomeKind
 from domain.recovery import MOST_CRASHES
 from domain.states import Phase, Status
-from models import batches
-from tasks import reconcile, recovery, report
+from models import batches, requests
+from tasks import reconcile, recovery, report, send
 from tasks.surroundings import Surroundings
 from tests.factories import batch, batch_in, people, sendable
 
@@ -212,3 +213,31 @@ def test_a_result_that_its_run_did_not_write_is_found_and_written_once(around: S
     with around.database.write() as session:
         batches.note_result(session, batch_id, "key", phase=Phase.SETTLING)
     assert report.unreported(around) == [batch_id], "a slow writer of the earlier phase comes too late"
+
+
+def test_people_whose_doubt_ends_while_their_chunk_is_sent_are_written_to_by_the_run_at_work(
+    around: Surroundings,
+) -> None:
+    """The sweep makes a new request for them; the sender at work must know who they are."""
+    batch_id = sendable(around, people(sms=2))
+    lost = datetime.now(UTC) - timedelta(hours=1)
+    with around.database.write() as session:
+        requests.claim(session, batch_id, {0: "bytes"}, token="dead", lease_until=lost, now=lost)
+    asked = []
+
+    class Provider:
+        async def send(self, content: Mapping[str, Any], /) -> Outcome:
+            asked.append(content["to"])
+            with around.database.write() as session:
+                requests.send_again(session, batch_id, 0, why="certainly absent", now=datetime.now(UTC))
+            return Outcome(OutcomeKind.ACCEPTED, provider_id="id")
+
+        async def close(self) -> None:
+            pass
+
+    async def permit(_number: int) -> None:
+        pass
+
+    send.send_chunk(around, batch_id, 0, providers=lambda _: Provider(), permits=lambda _: permit)
+
+    assert asked == ["+447700900001", "+447700900000"]

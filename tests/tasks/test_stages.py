@@ -365,14 +365,14 @@ def test_writing_the_result_again_gives_the_same_file(around: Surroundings, tmp_
     approve(around, batch_id)
     send_all(around, batch_id, Accepting())
 
-    first = keep_file(around, batch_id)
-    with around.storage.local(first) as path:
-        content = path.read_bytes()
-    second = keep_file(around, batch_id)
+    def kept() -> tuple[str, bytes]:
+        assert keep_file(around, batch_id) == Phase.SENDING
+        key = batch(around.database, batch_id).result_key
+        assert key is not None
+        with around.storage.local(key) as path:
+            return key, path.read_bytes()
 
-    assert first == second
-    with around.storage.local(second) as path:
-        assert path.read_bytes() == content
+    assert kept() == kept()
 
 
 def test_a_file_that_could_not_be_read_has_no_result(around: Surroundings, tmp_path: Path) -> None:
