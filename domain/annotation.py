@@ -107,8 +107,9 @@ def _of_messages(messages: pl.DataFrame) -> pl.DataFrame:
     ranks = {state: rank for rank, state in enumerate(STATES)}
     steps = {delivery: step for step, delivery in enumerate(DELIVERIES)}
     delivery = pl.when(accepted | pl.col("delivery").is_not_null()).then(pl.col("delivery").fill_null("accepted"))
-    told = messages.sort(ROW, "channel", maintain_order=True).select(
+    told = messages.select(
         ROW,
+        "channel",
         rank=pl.col("state").replace_strict(ranks, return_dtype=pl.Int64),
         detail=pl.when(~accepted).then(pl.concat_str(channel, pl.lit(": "), _sentence(why))),
         accepted=pl.when(accepted).then(channel),
@@ -117,8 +118,11 @@ def _of_messages(messages: pl.DataFrame) -> pl.DataFrame:
         delivery_detail=pl.concat_str(channel, pl.lit(": "), _sentence(pl.col("delivery_detail"))),
         delivery_at=pl.when(~pl.col("delivery").is_in(["accepted", "silent"])).then("delivery_at"),
     )
+    several = told[ROW].is_duplicated()
     best = pl.col("step") == pl.col("step").min()
-    return told.group_by(ROW, maintain_order=True).agg(
+    # Almost always one message a row: only the others are worth a group each.
+    grouped = told.filter(several).sort(ROW, "channel", maintain_order=True).group_by(ROW, maintain_order=True)
+    together = grouped.agg(
         pl.col("rank").min(),
         pl.col("detail").drop_nulls().str.join(" ").alias("details"),
         pl.col("accepted").drop_nulls().str.join(", ").alias("channels"),
@@ -127,6 +131,9 @@ def _of_messages(messages: pl.DataFrame) -> pl.DataFrame:
         pl.col("delivery_at").filter(best).min(),
         pl.col("step").min(),
     )
+    names = {"detail": "details", "accepted": "channels", "delivery_detail": "delivery_details"}
+    alone = told.filter(~several).rename(names).select(together.columns)
+    return pl.concat([alone, together])
 
 
 def _sentence(text: pl.Expr) -> pl.Expr:

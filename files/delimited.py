@@ -237,7 +237,7 @@ def _quick_records(source: _Source) -> BinaryIO | None:
         row_index_offset=source.header_row,
     )
     try:
-        file = written(lines.slice(1))
+        file = written(lines.slice(1, source.limits.rows + 1))
     except pl.exceptions.PolarsError:
         return None
     records = mapped(file)

@@ -42,7 +42,7 @@ class Database:
             )
         self.url = url
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self.engine: Engine = _sqlite_engine(url) if self.is_sqlite else create_engine(url, pool_pre_ping=True)
+        self.engine: Engine = _sqlite_engine(url) if self.is_sqlite else create_engine(url, pool_pre_ping=True, hide_parameters=True)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -94,7 +94,8 @@ def _alembic(connection: Connection) -> Config:
 
 
 def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _LOCK_WAIT_SECONDS, "check_same_thread": False})
+    connecting = {"timeout": _LOCK_WAIT_SECONDS, "check_same_thread": False}
+    engine = create_engine(url, connect_args=connecting, hide_parameters=True)  # they are addresses and names
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: object) -> None:  # noqa: ANN401  the driver's own connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -10,8 +10,8 @@ from operator import attrgetter
 
 from sqlalchemy import bindparam, insert, update
 from sqlalchemy import select as select_columns
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from domain.deliveries import Fate, Kind, Receipt, Saying, fold, is_duplicated
 from domain.splitting import EMAIL, SMS
@@ -187,10 +187,9 @@ class _Piece:
     def settle(self, now: datetime) -> set[int]:
         """Let the requests that these receipts prove accepted be so; gives those that were not known to be."""
         seen = {one.request: one.said.provider_id for one in self._placed}
-        open_ones = self._session.exec(_unsettled(self._batch_id, list(seen))).all() if seen else []
         answers = [
             Answer(number, RequestState.ACCEPTED, provider_id=seen[number] or None, code="receipt")
-            for number in sorted(set(open_ones))
+            for number in sorted(_unsettled(self._session, self._batch_id, seen.keys()))
         ]
         return requests.settle(self._session, self._batch_id, answers, now=now) if answers else set()
 
@@ -247,7 +246,15 @@ def _messages(session: Session, batch_id: int, rows: Sequence[int]) -> dict[Key,
         col(Message.delivery),
         col(Message.delivery_at),
         col(Message.delivery_detail),
-    ).where(col(Message.batch_id) == batch_id, col(Message.row).in_(rows))
+    )
+    # SQLite would read the whole batch where the index of rows does not hold all that is asked for.
+    place = aliased(Message)
+    same_place = (
+        (col(place.batch_id) == Message.batch_id)
+        & (col(place.request) == Message.request)
+        & (col(place.position) == Message.position)
+    )
+    query = query.join(place, same_place).where(col(place.batch_id) == batch_id, col(place.row).in_(rows))
     found = session.connection().execute(query)
     return {(row, channel): _Known(request, position, tuple(fate)) for row, channel, request, position, *fate in found}
 
@@ -282,14 +289,25 @@ def _addresses(session: Session, batch_id: int, rows: set[int]) -> dict[Key, str
     return found
 
 
-def _unsettled(batch_id: int, numbers: Sequence[int]) -> SelectOfScalar[int]:
+def _unsettled(session: Session, batch_id: int, numbers: Collection[int]) -> set[int]:
     """Of some requests, those that are not known to be accepted, or whose people another request is about to carry."""
+    if not numbers:
+        return set()
+    heirs = select(Request.number, Request.parent).where(
+        Request.batch_id == batch_id, col(Request.parent).in_(list(numbers))
+    )
+    carries = dict(session.exec(heirs).all())
     states = [RequestState.NEW, RequestState.IN_DOUBT, RequestState.UNRESOLVED]
-    heirs = select(Request.parent).where(
-        Request.batch_id == batch_id, col(Request.parent).in_(numbers), Request.state == RequestState.NEW
-    )
-    return select(Request.number).where(
+    open_ones = select(Request.number, Request.state).where(
         Request.batch_id == batch_id,
-        col(Request.number).in_(numbers),
-        col(Request.state).in_(states) | col(Request.number).in_(heirs),
+        col(Request.number).in_([*numbers, *carries]),
+        col(Request.state).in_(states),
     )
+    found = set()
+    for number, state in session.exec(open_ones):
+        if number in numbers:
+            found.add(number)
+        parent = carries.get(number)
+        if parent is not None and state == RequestState.NEW:
+            found.add(parent)
+    return found

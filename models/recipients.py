@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, text
 from sqlmodel import Session, col
 
 from domain.deliveries import SILENT, WAITING, Delivery
-from domain.frames import MESSAGES
+from domain.frames import MESSAGES, ROW
 from domain.states import MessageState
 from models.bulk import insert, read
 from models.tables import Batch, Recipient, UtcDateTime
@@ -91,8 +91,42 @@ _DELIVERY = """CASE WHEN state = 'accepted' AND sent_at < :since
 _SINCE = bindparam("since", type_=UtcDateTime())
 
 
+_PLAIN = "state = 'accepted' AND delivery IS NULL"
+
+
+def _plain(session: Session, batch_id: int, *, silent_since: datetime) -> pl.DataFrame:
+    """MESSAGES that were accepted and of which nothing was heard since: all of them but a few, so they are read lean."""
+    time = _UTC_SECONDS[session.connection().dialect.name]
+    members = f"SELECT request, row FROM message WHERE batch_id = :batch_id AND {_PLAIN} ORDER BY request, position"  # noqa: S608  a constant of ours
+    found = read(
+        session, text(members), {"batch_id": batch_id}, schema=pl.Schema({"request": pl.Int64, ROW: pl.UInt32})
+    )
+    # What is the same for all members of a request is read once a request.
+    of_request = f"""SELECT request, min(channel), {time.format("max(sent_at)")},
+        CASE WHEN max(sent_at) < :since THEN 'silent' END
+        FROM message WHERE batch_id = :batch_id AND {_PLAIN} GROUP BY request"""  # noqa: S608  constants of ours
+    shared = read(
+        session,
+        text(of_request).bindparams(_SINCE),
+        {"batch_id": batch_id, "since": silent_since},
+        schema=pl.Schema({"request": pl.Int64, "channel": pl.String, "sent_at": pl.String, "delivery": pl.String}),
+    )
+    told = found.join(shared, on="request", how="left", maintain_order="left")
+    nothing = pl.lit(None, pl.String)
+    return told.select(
+        ROW,
+        "channel",
+        state=pl.lit(MessageState.ACCEPTED.value),
+        detail=nothing,
+        sent_at="sent_at",
+        delivery="delivery",
+        delivery_detail=nothing,
+        delivery_at=nothing,
+    )
+
+
 def messages(session: Session, batch_id: int, *, stopped: bool, silent_since: datetime) -> pl.DataFrame:
-    """Every message of a batch as the result file needs it, in order of sending.
+    """Every message of a batch as the result file needs it.
 
     Args:
         session: a transaction.
@@ -101,15 +135,16 @@ def messages(session: Session, batch_id: int, *, stopped: bool, silent_since: da
         silent_since: a message that was accepted before then is waited for no longer.
 
     Returns:
-        MESSAGES; who was left out as suppressed is `held`.
+        MESSAGES in no order; who was left out as suppressed is `held`.
     """
     time = _UTC_SECONDS[session.connection().dialect.name]
     held = f"(SELECT number FROM request WHERE batch_id = :batch_id AND code = '{HELD}')"  # noqa: S608  a constant of ours
     query = f"""SELECT row, channel, CASE WHEN state = 'failed' AND request IN {held} THEN 'held' ELSE state END, detail,
         {time.format("sent_at")}, {_DELIVERY}, delivery_detail, {time.format("delivery_at")} FROM message
-        WHERE batch_id = :batch_id ORDER BY request, position"""  # noqa: S608  constants of ours
+        WHERE batch_id = :batch_id AND NOT ({_PLAIN}) ORDER BY request, position"""  # noqa: S608  constants of ours
     parameters = {"batch_id": batch_id, "since": silent_since}
-    frame = read(session, text(query).bindparams(_SINCE), parameters, schema=pl.Schema(MESSAGES))
+    odd = read(session, text(query).bindparams(_SINCE), parameters, schema=pl.Schema(MESSAGES))
+    frame = pl.concat([_plain(session, batch_id, silent_since=silent_since), odd])
     if not stopped:
         return frame
     pending = pl.col("state") == MessageState.PENDING.value

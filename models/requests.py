@@ -18,7 +18,7 @@ from sqlmodel import Session, col, func, select
 
 from domain.states import MESSAGE_OF_REQUEST, MessageState, Phase, RequestState, Status, before_request
 from models import batches
-from models.bulk import changed_rows, insert
+from models.bulk import changed_rows, insert, read
 from models.tables import OPEN, Batch, Message, Recipient, Request, UtcDateTime
 
 
@@ -88,6 +88,8 @@ def write_plan(session: Session, batch_id: int, messages: pl.DataFrame, *, now: 
         ),
     )
     batches.note(session, batch_id, request_count=requests.height)
+    if session.connection().dialect.name == "postgresql":
+        session.execute(text("ANALYZE message"))  # it knows nothing of a million new rows until it looks
     return True
 
 
@@ -175,15 +177,18 @@ def changed_content(session: Session, batch_id: int, digests: Mapping[int, str])
 
 def rows_of(session: Session, batch_id: int, numbers: Collection[int]) -> dict[int, list[int]]:
     """The recipients' rows in each request, by position."""
-    query = (
-        select(Message.request, Message.row)
-        .where(Message.batch_id == batch_id, col(Message.request).in_(numbers))
-        .order_by(col(Message.request), col(Message.position))
-    )
-    found: dict[int, list[int]] = {number: [] for number in numbers}
-    for number, row in session.exec(query):
-        found[number].append(row)
-    return found
+    if not numbers:
+        return {}
+    parameters = {"batch_id": batch_id, "first": min(numbers), "last": max(numbers)}
+    found = read(session, _MEMBERS, parameters, schema=pl.Schema({"request": pl.Int64, "row": pl.Int64}))
+    parts = found.partition_by("request", as_dict=True, include_key=False)
+    return {number: parts[number,]["row"].to_list() if (number,) in parts else [] for number in numbers}
+
+
+_MEMBERS = text(
+    "SELECT request, row FROM message WHERE batch_id = :batch_id AND request BETWEEN :first AND :last "
+    "ORDER BY request, position"
+)
 
 
 def claim(

@@ -161,6 +161,14 @@ class Request(SQLModel, table=True):
     __table_args__ = (
         Index("ix_request_chunk", "batch_id", "chunk", "state"),
         Index("ix_request_open", "batch_id", "state", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
+        # Few requests replace others, and each receipt asks whether one replaces its own.
+        Index(
+            "ix_request_parent",
+            "batch_id",
+            "parent",
+            sqlite_where=text("parent IS NOT NULL"),
+            postgresql_where=text("parent IS NOT NULL"),
+        ),
         Index(
             "ix_request_claim",
             "claim",

@@ -42,5 +42,5 @@ def load_people(
         ROW,
         "address",
         *(all_as_read(item, found[item_column(item.name)]) for item in definition.data_items),
-        pl.Series(value_column(LINK), links.links(batch_id, found[ROW]), pl.String),
+        pl.Series(value_column(LINK), links.links(batch_id, found[ROW].to_list()), pl.String),
     )

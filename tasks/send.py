@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Protocol
 
 import polars as pl
@@ -24,7 +25,7 @@ from domain.deliveries import OPTED_OUT_CODES
 from domain.frames import ROW
 from domain.links import fingerprint
 from domain.outcomes import Outcome, OutcomeKind, waiting_seconds
-from domain.pacing import OWN_PAUSE, Pace
+from domain.pacing import OWN_PAUSE, Outage, Pace
 from domain.processes import ProcessDefinition
 from domain.splitting import EMAIL, SMS
 from domain.states import Phase, RequestState
@@ -120,29 +121,33 @@ class _ChunkSender:
         settings = self._around.settings
         connections = settings.email_connections if channel == EMAIL else settings.sms_connections
         try:
-            await self._drain(provider, permits(channel), content, connections)
+            await self._drain(provider, permits(channel), content, connections, self._around.outages[channel])
         finally:
             await provider.close()
         return self._ended
 
-    async def _drain(self, provider: Provider, permit: Permit, frozen: _Frozen, connections: int) -> None:
+    async def _drain(
+        self, provider: Provider, permit: Permit, frozen: _Frozen, connections: int, outage: Outage
+    ) -> None:
         active: set[asyncio.Task[tuple[_Work, Outcome]]] = set()
         pace = Pace(connections)
         while True:
-            free = pace.room(under_way=len(active), at=time.monotonic())
+            quiet = max(pace.quiet(at=time.monotonic()), outage.quiet(at=time.monotonic()))
+            free = pace.room(under_way=len(active), at=time.monotonic()) if not quiet else 0
             if free > len(active):
-                for work in await self._claim(frozen, permit, free):
+                for work in await self._claim(frozen, permit, free, outage):
                     active.add(asyncio.create_task(_make(provider, work)))
             if not active:
                 nap = await asyncio.to_thread(self._nap)
                 if nap is None:
                     return
-                await asyncio.sleep(max(nap, min(pace.quiet(at=time.monotonic()), _LONGEST_NAP_SECONDS)))
+                await asyncio.sleep(max(nap, min(quiet, _LONGEST_NAP_SECONDS)))
                 continue
             done, active = await asyncio.wait(active, return_when=asyncio.FIRST_COMPLETED)
             ended = [task.result() for task in done]
             for _, outcome in ended:
                 pace.answered(outcome, at=time.monotonic())
+                outage.answered(outcome, at=time.monotonic())
             await asyncio.to_thread(self._record, ended)
 
     def _load(self) -> tuple[str, _Frozen] | None:
@@ -175,9 +180,11 @@ class _ChunkSender:
         )
         return members.channel, _Frozen(self._batch_id, uid, settings.links_base, definition, people, members.rows)
 
-    async def _claim(self, frozen: _Frozen, permit: Permit, limit: int) -> list[_Work]:
+    async def _claim(self, frozen: _Frozen, permit: Permit, limit: int, outage: Outage) -> list[_Work]:
         """Requests that are now ours to make, their intent committed."""
         ready = await asyncio.to_thread(self._compose_due, frozen, limit)
+        if ready:
+            ready = dict(islice(ready.items(), outage.admit(len(ready), at=time.monotonic())))
         if not ready:
             return []
         await permit(len(ready))

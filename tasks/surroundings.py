@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from domain.links import Links
+from domain.pacing import Outage
+from domain.splitting import EMAIL, SMS
 from files.storage import Storage
 from models.database import Database
 from settings import Settings, load
@@ -19,6 +22,8 @@ class Surroundings:
     settings: Settings
     database: Database
     storage: Storage
+    outages: Mapping[str, Outage] = field(default_factory=lambda: {EMAIL: Outage(), SMS: Outage()})
+    """What this process has learned of each channel's provider."""
 
     @property
     def links(self) -> Links:

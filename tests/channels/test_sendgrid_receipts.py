@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,36 +53,6 @@ def test_another_body_time_or_signer_is_not() -> None:
 @given(st.text(max_size=60))
 def test_rubbish_is_no_signature(rubbish: str) -> None:
     assert not signed(b"[]", {SIGNATURE: rubbish, TIMESTAMP: rubbish})
-
-
-def test_a_key_may_stand_in_the_lines_of_pem() -> None:
-    pem = SIGNER.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-
-    assert public_key(pem) == KEY
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "x",
-        "not base64!",
-        base64.b64encode(b"rubbish").decode(),
-        base64.b64encode(
-            ec.generate_private_key(ec.SECP384R1())
-            .public_key()
-            .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        ).decode(),
-        base64.b64encode(
-            ed25519.Ed25519PrivateKey.generate()
-            .public_key()
-            .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        ).decode(),
-    ],
-)
-def test_what_is_no_public_key_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r".*"):
-        public_key(text)
 
 
 # What the events say

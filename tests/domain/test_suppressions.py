@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from domain.deliveries import EMAIL_REASONS, SMS_REASONS, Kind, Saying
 from domain.findings import Judged, summarise
 from domain.frames import PROBLEMS, SUPPRESSIONS
+from domain.processes import read_definition
 from domain.suppressions import SuppressionKind, held_back, leave_out, suppression_of, without
 from tests.factories import people, process
 
@@ -109,6 +110,18 @@ def test_rows_in_are_rows_out_and_who_is_valid_has_an_address(frame: pl.DataFram
     assert result["valid"].to_list() == has_address.to_list()
     assert not set(result["email"].drop_nulls()) & set(known.filter(channel="email")["address"])
     assert not set(result["phone"].drop_nulls()) & set(known.filter(channel="sms")["address"])
+
+
+def test_a_process_may_know_phone_numbers_only() -> None:
+    definition = read_definition(
+        "key: k\nname: K\ndefault_region: GB\ndata_items:\n  - {name: phone, type: phone}\nworkflow:\n  - phase: start\n"
+        '    output: {sms: {from: "+15005550006", text: "{{ link }}"}}\n',
+        name="k.yaml",
+    )
+
+    result = leave_out(judged(people(sms=1)), suppressed(PHONE_OF_2), definition)
+
+    assert result.problems["item"].to_list() == ["phone"]
 
 
 def test_held_recipients_keep_their_other_address() -> None:

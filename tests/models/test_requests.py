@@ -173,7 +173,7 @@ def test_the_members_of_a_chunk_are_those_not_answered_for_good(database: Databa
     _record(database, batch_id, Answer(0, RequestState.ACCEPTED))
 
     with database.read() as session:
-        assert requests.members(session, batch_id, 0) == Members(SMS, frozenset({3, 4}))
+        assert requests.members(session, batch_id, 0) == Members(SMS, {1: [3], 2: [4]})
         assert requests.members(session, batch_id, 9) is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from sqlmodel import col, select
 
 from domain.links import Place
 from domain.outcomes import Outcome, OutcomeKind
+from domain.splitting import SMS
 from domain.states import Phase, Status
 from models import batches, recipients
 from models.recipients import Counts
@@ -330,6 +332,42 @@ def test_what_had_not_left_when_the_sender_died_is_sent_by_the_next(around: Surr
     asked = [address for content in [*first.asked, *second.asked] for address in addresses(content)]
     assert sorted(asked) == everybody(frame, "phone")
     assert (counts(around, batch_id).sent, counts(around, batch_id).in_doubt) == (5, 1)
+
+
+def test_a_provider_that_seems_down_is_tried_by_one_request_before_the_others_follow(around: Surroundings) -> None:
+    batch_id = sendable(around, people(sms=12))
+    under_way: list[int] = []
+
+    def reply(_content: Content) -> Outcome:
+        under_way.append(states(around, batch_id).count("intent"))
+        return ACCEPTED
+
+    for _ in range(5):
+        around.outages[SMS].answered(DOUBT, at=time.monotonic() - 60)
+    run(around, batch_id, Provider(otherwise=reply))
+
+    assert under_way[0] == 1
+    assert max(under_way) > 1
+    assert counts(around, batch_id).sent == 12
+
+
+def test_a_provider_that_stays_down_gets_one_request_at_a_time(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.pacing._LONGEST_WAIT_SECONDS", 0.0)
+    batch_id = sendable(around, people(sms=30))
+    few = load(home=around.settings.home, database_url=around.database.url, sms_connections=6)
+
+    def reply(_content: Content) -> Outcome:
+        if len(provider.asked) == 8:
+            reject(around, batch_id)
+        return DOUBT
+
+    provider = Provider(otherwise=reply)
+    run(Surroundings(few, around.database, around.storage), batch_id, provider)
+
+    assert len(provider.asked) == 8
+    assert states(around, batch_id).count("new") == 22
 
 
 def test_a_doubt_keeps_a_batch_from_finishing(around: Surroundings) -> None:
