@@ -36,7 +36,7 @@ AUTOMATIONS = (
         name="bulk-sender: a run that fell silent has crashed",
         description="Its machine was lost: nobody else reports that. Suspended runs are not meant; their last word is another.",
         trigger=EventTrigger(
-            after={"prefect.flow-run.Running", "prefect.flow-run.heartbeat"},
+            after={f"prefect.flow-run.{word}" for word in ("Pending", "Submitting", "Running", "heartbeat")},
             expect={"prefect.flow-run.*"},
             match=ResourceSpecification.model_validate(ANY_RUN),
             match_related=ResourceSpecification.model_validate({"prefect.resource.id": "prefect.tag.bulk-sender*"}),
@@ -153,7 +153,11 @@ async def _deploy(client: PrefectClient, entry: dict[str, Any]) -> None:
         path=".",
         schedules=[_schedule(schedule) for schedule in entry.get("schedules", [])],
         concurrency_limit=limit.get("limit"),
-        concurrency_options=(ConcurrencyOptions(collision_strategy=limit["collision_strategy"]) if limit else None),
+        concurrency_options=ConcurrencyOptions(
+            collision_strategy=limit["collision_strategy"], grace_period_seconds=limit["grace_period_seconds"]
+        )
+        if limit
+        else None,
     )
 
 

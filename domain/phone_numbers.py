@@ -27,6 +27,8 @@ from domain.numbering_plans import (
 
 PLAIN = r"^[ ().\-/]{0,3}\+?(?:[ ().\-/]{0,3}[0-9]){4,20}[ ().\-/]{0,3}$"
 """Nothing in it can be an extension, letters, or a second number, and it is within libphonenumber's 250 characters."""
+BETWEEN = dict.fromkeys(" ().-/+", "")
+"""All that a plain number has beside digits; without regexes they are gone in half the time."""
 FEW = 300
 """So many values of a calling code take the library as long as compiling that code's regexes takes: about 8 ms."""
 CELL, DIGITS, ABROAD, NATIONAL = pl.col("cell"), pl.col("digits"), pl.col("abroad"), pl.col("nsn")
@@ -122,7 +124,7 @@ def _parsed(cells: pl.Series, *, region: str | None) -> pl.DataFrame:
     """
     plan = numbering_plan(region) if region is not None else None
     numbers = pl.DataFrame({"cell": cells}).with_row_index("place")
-    plain = pl.when(CELL.str.contains(PLAIN)).then(CELL.str.replace_all(r"[^0-9]", ""))
+    plain = pl.when(CELL.str.contains(PLAIN)).then(CELL.str.replace_many(BETWEEN))
     numbers = numbers.with_columns(digits=plain)
     numbers = numbers.with_columns(abroad=_after_international_prefix(plan))
     is_abroad, is_odd = numbers["abroad"].is_not_null(), numbers["digits"].is_null()
@@ -140,10 +142,11 @@ def _after_international_prefix(plan: NumberingPlan | None) -> pl.Expr:
 
     `_parse_prefix_as_idd`: no calling code begins with 0, so a prefix before a 0 is none.
     """
-    after_plus = pl.when(CELL.str.contains("+", literal=True)).then(DIGITS)
+    has_plus = CELL.str.contains("+", literal=True)
+    after_plus = pl.when(has_plus).then(DIGITS)
     if plan is None or plan.international_prefix is None:
         return after_plus
-    rest = plan.international_prefix.rest(DIGITS)
+    rest = plan.international_prefix.rest(pl.when(~has_plus).then(DIGITS))
     return pl.coalesce(after_plus, pl.when(~rest.str.starts_with("0")).then(rest))
 
 
@@ -180,7 +183,9 @@ def _without_national_prefix(numbers: pl.DataFrame, plan: NumberingPlan) -> pl.S
         return numbers["nsn"]
     rest = pl.col("rest")
     stripped = numbers.select("nsn", rest=plan.national_prefix.rest(NATIONAL))
-    keeps = rest.is_null() | (plan.is_general(NATIONAL) & ~plan.is_general(rest))
+    # Null is what no regex looks at: most numbers have no prefix, or do not fit with it.
+    fits_whole = plan.is_general(pl.when(rest.is_not_null()).then(NATIONAL))
+    keeps = rest.is_null() | (fits_whole & ~plan.is_general(pl.when(fits_whole).then(rest)))
     return stripped.select(pl.when(keeps).then(NATIONAL).otherwise(rest)).to_series()
 
 

@@ -14,7 +14,7 @@ from typing import assert_never
 
 import polars as pl
 
-from domain.distinct import once_each
+from domain.distinct import all_at_once, once_each
 from domain.email_addresses import normalised_emails
 from domain.phone_numbers import judged_phones
 from domain.placeholders import NOBODY, is_placeholder
@@ -57,24 +57,28 @@ def understand(cells: pl.Series, item: DataItem, *, definition: ProcessDefinitio
     Returns:
         VALUES, as many in the same order.
     """
-    given = pl.DataFrame({"cell": cells})
     match item.type:
         case ItemType.TEXT:
-            return given.select(value=CELL, remark=NOTHING)
+            return _understood(cells, CELL)
         case ItemType.DATE:
-            return days(cells, pattern=item.format)
+            return all_at_once(cells, lambda distinct: days(distinct, pattern=item.format))
         case ItemType.NUMBER:
             return numbers(cells)
         case ItemType.BOOLEAN:
-            return given.select(value=boolean(CELL), remark=NOTHING)
+            return all_at_once(cells, lambda distinct: _understood(distinct, boolean(CELL)))
         case ItemType.CHOICE:
-            return given.select(value=choice(CELL, choices=item.choices), remark=NOTHING)
+            return all_at_once(cells, lambda distinct: _understood(distinct, choice(CELL, choices=item.choices)))
         case ItemType.EMAIL:
             return _emails(cells)
         case ItemType.PHONE:
             return _phones(cells, region=definition.default_region)
         case _:  # pragma: no cover - mypy proves that no type is left
             assert_never(item.type)
+
+
+def _understood(cells: pl.Series, value: pl.Expr) -> pl.DataFrame:
+    """VALUES of a type that needs no remark."""
+    return pl.DataFrame({"cell": cells}).select(value=value, remark=NOTHING)
 
 
 def _with_others(known: pl.DataFrame, others: pl.Series, found: pl.DataFrame) -> pl.DataFrame:
@@ -159,6 +163,8 @@ def _could_be_two_days(first: int, second: int) -> bool:
 
 NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)%?$"
 SHORTEST_NUMBER = r"^(?:0|-?[1-9][0-9]*(?:\.[0-9]*[1-9])?|-?0\.[0-9]*[1-9])%?$"
+ENDS_IN_ZERO = r"^(?:0|-?[1-9][0-9]*)\.[0-9]*0$"
+"""`12.50`, the usual spelling of a price."""
 SPACES = r"[ \u00a0\u2009\u202f'\u2019]"
 GROUP = r"^[+-]?[1-9][0-9]{0,2}"
 POINT_DECIMAL = rf"{GROUP}(?:,[0-9]{{3}})+\.[0-9]+%?$|{GROUP}(?:,[0-9]{{3}}){{2,}}%?$|^[+-]?[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}(?:\.[0-9]+)?%?$"
@@ -178,10 +184,14 @@ HAS_DECIMAL_COMMA = CELL.str.contains(rf"{COMMA_DECIMAL}|{SPACED_COMMA}") & ~CEL
 def numbers(cells: pl.Series) -> pl.DataFrame:
     """VALUES: a decimal with a point, without needless zeros, with its percent sign; `4.47E+11` is a guess.
 
-    All of it is dear, so what is in its shortest spelling, as nearly all are, is left alone.
+    All of it is dear, so what is in its shortest spelling, or would be without zeros at its end, is kept out of it.
     """
     known = pl.DataFrame({"value": cells}).with_columns(remark=NOTHING)
     others = (~cells.str.contains(SHORTEST_NUMBER).fill_null(value=True)).arg_true()
+    is_price = cells.gather(others).str.contains(ENDS_IN_ZERO)
+    prices, others = others.filter(is_price), others.filter(~is_price)
+    shortened = cells.gather(prices).str.strip_chars_end("0").str.strip_chars_end(".")
+    known = _with_others(known, prices, _understood(shortened, CELL))
     if others.is_empty():
         return known
     odd = pl.DataFrame({"cell": cells.gather(others)}).select(

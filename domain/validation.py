@@ -28,7 +28,9 @@ LINK_LENGTH = 120
 EXAMPLE_DAY = date(2030, 1, 31)
 GIVEN = "given:"
 REMARK = "remark:"
+SENT = "sent:"
 NAMESAKE = "namesake:"
+REPEATED = "repeated:"
 SMS_CHARACTERS = "sms_characters"
 PLACE = ("rule", "place")
 NO_ROW = pl.lit(None, pl.UInt32)
@@ -55,20 +57,21 @@ def judge(
     facts = _facts(_understood(rows, columns, definition), definition, link_length=link_length)
     errors = _broken(facts, definition, severity=Severity.ERROR)
     recipients = _recipients(facts, definition, refused=errors[ROW])
-    facts = facts.with_columns(*_namesakes(recipients, definition), open_in(recipients, open_links))
+    facts = facts.with_columns(*_namesakes(recipients, facts, definition), open_in(recipients, open_links))
     warnings = _broken(facts, definition, severity=Severity.WARNING)
     problems = pl.concat([errors, warnings]).sort(ROW, *PLACE).select(list(PROBLEMS))
     return Judged(recipients=recipients, problems=problems)
 
 
 def _understood(rows: pl.DataFrame, columns: Columns, definition: ProcessDefinition) -> pl.DataFrame:
-    """`row`, and for each item `given:` (stripped, null where empty), `item:` (null where not understood), `remark:`."""
+    """`row`, and for each item `given:` (stripped, null where empty), `item:` (null where not understood), `remark:`, `sent:`."""
     cells = [rows[ROW]]
     for item in definition.data_items:
-        given = _given(rows, columns.of_item.get(item.name))
-        meant = understand(given, item, definition=definition)
+        text = _given(rows, columns.of_item.get(item.name))
+        meant = understand(text, item, definition=definition)
         value, remark = meant["value"].alias(item_column(item.name)), meant["remark"].alias(REMARK + item.name)
-        cells += [_without_placeholders(given, value, remark).alias(GIVEN + item.name), value, remark]
+        given = _without_placeholders(text, value, remark).alias(GIVEN + item.name)
+        cells += [given, value, remark, _sent(value, given).alias(SENT + item.name)]
     return pl.DataFrame(cells)
 
 
@@ -78,6 +81,12 @@ def _given(rows: pl.DataFrame, index: int | None) -> pl.Series:
         return pl.Series([None], dtype=pl.String).new_from_index(0, rows.height)
     stripped = pl.DataFrame({"cell": rows[column(index)].str.strip_chars()})
     return stripped.select(pl.when(pl.col("cell") != "").then("cell")).to_series()
+
+
+def _sent(value: pl.Series, given: pl.Series) -> pl.Series:
+    """An item's values as they are sent: canonical where they were understood, as given elsewhere."""
+    others = (value.is_null() & given.is_not_null()).arg_true()
+    return value.clone().scatter(others, given.gather(others)) if others.len() else value
 
 
 def _without_placeholders(given: pl.Series, value: pl.Series, remark: pl.Series) -> pl.Series:
@@ -96,13 +105,10 @@ def _facts(cells: pl.DataFrame, definition: ProcessDefinition, *, link_length: i
         has_address=pl.any_horizontal(NEVER, *usable),
         email_bytes=_email_bytes(definition),
     )
-    known = known.with_columns(_sms_characters(known, definition, link_length=link_length))
+    known = known.with_columns(
+        _sms_characters(known, definition, link_length=link_length), *_repeated(known, definition)
+    )
     return known.with_columns(_twins(known, definition))
-
-
-def _value(name: str) -> pl.Expr:
-    """An item's value as it is sent: canonical where it was understood, as given elsewhere."""
-    return pl.coalesce(item_column(name), GIVEN + name).alias(item_column(name))
 
 
 def _is_sample(definition: ProcessDefinition) -> pl.Expr:
@@ -123,7 +129,7 @@ def _email_bytes(definition: ProcessDefinition) -> pl.Expr:
     item = definition.email_item
     if definition.start.email is None or item is None:
         return pl.lit(0)
-    sizes = [_value(each.name).str.len_bytes().cast(pl.UInt64) for each in definition.data_items]
+    sizes = [pl.col(SENT + each.name).str.len_bytes().cast(pl.UInt64) for each in definition.data_items]
     return pl.when(pl.col(item_column(item.name)).is_not_null()).then(pl.sum_horizontal(sizes)).otherwise(0)
 
 
@@ -140,7 +146,7 @@ def _sms_characters(cells: pl.DataFrame, definition: ProcessDefinition, *, link_
     items = {each.name: each for each in definition.data_items}
     values = [name for name in places if name != LINK]
     fixed += sum(_longer_as_read(items[name]) for name in values)
-    lengths = [_value(name).str.len_chars().cast(pl.UInt64) for name in values]
+    lengths = [pl.col(SENT + name).str.len_chars().cast(pl.UInt64) for name in values]
     most = pl.when(pl.col(item_column(item.name)).is_not_null()).then(
         pl.sum_horizontal(pl.lit(fixed, pl.UInt64), *lengths)
     )
@@ -148,7 +154,7 @@ def _sms_characters(cells: pl.DataFrame, definition: ProcessDefinition, *, link_
     long = (known > MOST_SMS_CHARACTERS).arg_true()
     if long.is_empty():
         return known
-    people = cells[long].select(_value(name).fill_null("").alias(name) for name in items).iter_rows(named=True)
+    people = cells[long].select(pl.col(SENT + name).fill_null("").alias(name) for name in items).iter_rows(named=True)
     link = "x" * link_length
     texts = (
         fill(sms.text, {name: as_read(items[name], text) for name, text in one.items()} | {LINK: link})
@@ -167,28 +173,45 @@ def _longer_as_read(item: DataItem) -> int:
     return max(0, max(map(len, written)) - len(EXAMPLE_DAY.isoformat()))
 
 
-def _twins(facts: pl.DataFrame, definition: ProcessDefinition) -> pl.Series:
-    """`twin`: the first row with the same values in all items, null in that row itself.
+def _repeated(cells: pl.DataFrame, definition: ProcessDefinition) -> Iterator[pl.Series]:
+    """For each address, `repeated:<item>`: false in rows that are alone with theirs, whatever its case.
 
-    Comparing whole rows is dear, so a hash first finds the few that may be alike.
+    Comparing all rows with each other is dear, so these few questions find the few that may be alike; that
+    different addresses may have one hash does no harm.
     """
-    values = facts.select(ROW, *(_value(item.name) for item in definition.data_items))
-    names = values.columns[1:]
-    alike = values.filter(values.select(names).hash_rows().is_duplicated() & ~facts["is_sample"])
-    alike = alike.select(ROW, first=pl.col(ROW).min().over(names)).filter(pl.col("first") < pl.col(ROW))
-    return values.select(ROW).join(alike, on=ROW, how="left", maintain_order="left")["first"].alias("twin")
+    for item in _addresses(definition).values():
+        address = cells[SENT + item.name]
+        folded = address.str.to_lowercase() if item.type is ItemType.EMAIL else address
+        yield folded.hash().is_duplicated().alias(REPEATED + item.name)
 
 
-def _namesakes(recipients: pl.DataFrame, definition: ProcessDefinition) -> Iterator[pl.Series]:
+def _twins(facts: pl.DataFrame, definition: ProcessDefinition) -> pl.Series:
+    """`twin`: the first row with the same values in all items, null in that row itself."""
+    names = [SENT + item.name for item in definition.data_items]
+    repeated = [pl.col(REPEATED + item.name) for item in _addresses(definition).values()]
+    likely = facts.filter(pl.all_horizontal(~pl.col("is_sample"), *repeated)).select(ROW, *names)
+    likely = likely.filter(likely.select(names).hash_rows().is_duplicated())
+    return _first(facts, likely.select(ROW, first=pl.col(ROW).min().over(names))).alias("twin")
+
+
+def _namesakes(recipients: pl.DataFrame, facts: pl.DataFrame, definition: ProcessDefinition) -> Iterator[pl.Series]:
     """For each address that is written to, `namesake:<item>`: the first valid row with the same one."""
-    for item, address in ((definition.email_item, "email"), (definition.phone_item, "phone")):
-        if item is None:
-            continue
-        same = recipients.select(ROW, same=pl.col(address).str.to_lowercase())
-        alike = same.filter(pl.col("same").is_not_null() & pl.col("same").hash().is_duplicated())
-        alike = alike.select(ROW, first=pl.col(ROW).min().over("same")).filter(pl.col("first") < pl.col(ROW))
-        found = recipients.select(ROW).join(alike, on=ROW, how="left", maintain_order="left")
-        yield found["first"].alias(NAMESAKE + item.name)
+    for address, item in _addresses(definition).items():
+        likely = recipients.select(ROW, address).filter(facts[REPEATED + item.name] & recipients[address].is_not_null())
+        same = pl.col(address).str.to_lowercase()
+        yield _first(facts, likely.select(ROW, first=pl.col(ROW).min().over(same))).alias(NAMESAKE + item.name)
+
+
+def _addresses(definition: ProcessDefinition) -> dict[str, DataItem]:
+    """Column of RECIPIENTS -> the item that it comes from."""
+    items = {"email": definition.email_item, "phone": definition.phone_item}
+    return {name: item for name, item in items.items() if item is not None}
+
+
+def _first(facts: pl.DataFrame, alike: pl.DataFrame) -> pl.Series:
+    """`first` of the rows that are not themselves the first, null in the others."""
+    later = alike.filter(pl.col("first") < pl.col(ROW))
+    return facts.select(ROW).join(later, on=ROW, how="left", maintain_order="left")["first"]
 
 
 def _recipients(facts: pl.DataFrame, definition: ProcessDefinition, *, refused: pl.Series) -> pl.DataFrame:
@@ -205,7 +228,7 @@ def _recipients(facts: pl.DataFrame, definition: ProcessDefinition, *, refused: 
         ROW,
         valid.alias("valid"),
         *(pl.when(valid).then(address).alias(name) for name, address in addresses.items()),
-        *(_value(item.name) for item in definition.data_items),
+        *(pl.col(SENT + item.name).alias(item_column(item.name)) for item in definition.data_items),
     )
 
 
@@ -216,6 +239,8 @@ def _broken(facts: pl.DataFrame, definition: ProcessDefinition, *, severity: Sev
         rules = [
             (index, rule) for index, rule in enumerate(RULES) if rule.severity is severity and _looks_at(rule, item)
         ]
+        if not rules:
+            continue
         view = _view(facts, definition, item=item)
         broken = view.select(_applies(rule).fill_null(value=False).alias(str(index)) for index, rule in rules)
         for index, rule in rules:

@@ -42,7 +42,9 @@ class Database:
             )
         self.url = url
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self.engine: Engine = _sqlite_engine(url) if self.is_sqlite else create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        self.engine: Engine = (
+            _sqlite_engine(url) if self.is_sqlite else create_engine(url, pool_pre_ping=True, hide_parameters=True)
+        )
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -13,8 +13,9 @@ from channels.people import Label, Person
 from domain.doubts import Sighting
 from domain.processes import WhenUnresolved
 from domain.states import Phase, RequestState
-from models import batches, recipients
+from models import batches, processes, recipients, requests
 from models.recipients import Counts
+from models.requests import Answer
 from models.tables import Lookup, Receipt
 from tasks import reconcile, send, settle
 from tasks.surroundings import Surroundings
@@ -230,9 +231,9 @@ def test_the_process_says_what_becomes_of_the_unresolved(
     patient: Surroundings, clock: Clock, monkeypatch: pytest.MonkeyPatch, policy: WhenUnresolved, after: list[str]
 ) -> None:
     batch_id = in_doubt(patient)
-    definition_of = settle.processes.definition_of
+    definition_of = processes.definition_of
     monkeypatch.setattr(
-        settle.processes,
+        processes,
         "definition_of",
         lambda version: definition_of(version).model_copy(update={"when_unresolved": policy}),
     )
@@ -307,8 +308,8 @@ def test_an_acceptance_that_comes_after_the_absence_keeps_the_new_request_from_l
         clock.forward(101)
         sweep(patient, Witness(has=lambda asked: asked.startswith(batch(patient.database, other).uid)))
     with patient.database.write() as session:
-        answer = settle.Answer(0, RequestState.ACCEPTED, provider_id="late")
-        assert settle.requests.settle(session, batch_id, [answer], now=clock.moment) == {1}
+        answer = Answer(0, RequestState.ACCEPTED, provider_id="late")
+        assert requests.settle(session, batch_id, [answer], now=clock.moment) == {1}
     provider = Provider()
     run(patient, batch_id, provider)
     assert provider.asked == []
