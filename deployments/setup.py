@@ -83,7 +83,7 @@ async def set_up(settings: Settings) -> None:
         for deployment in yaml.safe_load(PREFECT_YAML.read_text())["deployments"]:
             await _deploy(client, deployment)
         for automation in AUTOMATIONS:
-            await _automate(client, automation)
+            await automate(client, automation)
 
 
 async def _limit(client: PrefectClient, name: str, per_second: int) -> None:
@@ -165,7 +165,7 @@ def _schedule(entry: dict[str, Any]) -> DeploymentScheduleCreate:
     return DeploymentScheduleCreate(slug=entry["slug"], schedule=IntervalSchedule(interval=entry["interval"]))
 
 
-async def _automate(client: PrefectClient, wanted: AutomationCore) -> None:
+async def automate(client: PrefectClient, wanted: AutomationCore) -> None:
     """Have one automation of this name, as this release wants it; one that people switched off stays off."""
     known = await client.read_automations_by_name(wanted.name)
     for more in known[1:]:
@@ -173,13 +173,18 @@ async def _automate(client: PrefectClient, wanted: AutomationCore) -> None:
     if not known:
         await client.create_automation(wanted)
     elif _content(known[0]) != _content(wanted):
-        changed = wanted.model_copy(update={"enabled": known[0].enabled})
-        await client.update_automation(known[0].id, AutomationCore(**changed.model_dump()))
+        await client.update_automation(known[0].id, _changed(known[0], wanted))
+
+
+def _changed(known: AutomationCore, wanted: AutomationCore) -> AutomationCore:
+    """`wanted` as the server takes it for `known`: with every field but the owner, which an update may not name."""
+    return AutomationCore(**{**wanted.model_dump(exclude={"owner_resource"}), "enabled": known.enabled})
 
 
 def _content(automation: AutomationCore) -> dict[str, Any]:
     """What an automation does, without its ids and whether it is switched on."""
-    content = automation.model_dump(mode="json", include={"description", "trigger", "actions"})
+    # Not as JSON: there the names of events are a list, in another order in each process.
+    content = automation.model_dump(include={"description", "trigger", "actions"})
     content["trigger"].pop("id", None)
     return content
 

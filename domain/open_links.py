@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 import polars as pl
 
@@ -26,17 +27,17 @@ def open_in(recipients: pl.DataFrame, links: Iterable[Links]) -> pl.Series:
         `open_in`, n values: the id of that batch, null where there is none.
     """
     batches = iter(links)
-    if (next_batch := next(batches, None)) is None:
+    if (newest := next(batches, None)) is None:
         return pl.Series("open_in", [None], pl.Int64).new_from_index(0, recipients.height)
     sought = recipients.select(ROW, *(pl.col(name).str.to_lowercase() for name in ADDRESSES))
     sought = sought.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in ADDRESSES))
     found = [pl.DataFrame(schema={ROW: pl.UInt32, "open_in": pl.Int64})]
-    while next_batch is not None and not sought.is_empty():
-        batch_id, others = next_batch
+    for batch_id, others in chain([newest], batches):
         for name in ADDRESSES:
             known = others.select(pl.col(name).str.to_lowercase()).drop_nulls()
             hits = sought.join(known, on=name, how="semi").select(ROW, open_in=pl.lit(batch_id, pl.Int64))
             found.append(hits)
             sought = sought.join(hits, on=ROW, how="anti")
-        next_batch = None if sought.is_empty() else next(batches, None)
+        if sought.is_empty():
+            break
     return recipients.select(ROW).join(pl.concat(found), on=ROW, how="left", maintain_order="left")["open_in"]

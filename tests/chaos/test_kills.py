@@ -38,8 +38,8 @@ def test_two_workers_and_the_sweep_are_killed_at_any_step(place: Place, seed: in
 @pytest.mark.parametrize(
     "faults",
     [
-        of("429", "5xx_before", "reset_before", fraction=0.25),
-        of("5xx_after", "reset_after", "half_answer", fraction=0.25),
+        of("429", "5xx_before", "reset_before", fraction=0.12),
+        of("5xx_after", "reset_after", "half_answer", fraction=0.15),
         of("hang_before", "hang_after", "slow_accept", fraction=0.1),
     ],
     ids=["not accepted", "accepted, but the answer is lost", "no answer in time"],

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from domain.distinct import once_each
+from domain.distinct import all_at_once, once_each
 
 
 def test_each_distinct_value_is_asked_once() -> None:
@@ -17,3 +17,16 @@ def test_each_distinct_value_is_asked_once() -> None:
 
     assert found.to_list() == ["A", "B", "A", None, "A"]
     assert sorted(asked) == ["a", "b"]
+
+
+def test_a_question_is_put_to_the_distinct_values_alone() -> None:
+    asked: list[list[str]] = []
+
+    def ask(values: pl.Series) -> pl.DataFrame:
+        asked.append(sorted(values))
+        return pl.DataFrame({"upper": values.str.to_uppercase(), "size": values.str.len_bytes()})
+
+    found = all_at_once(pl.Series(["a", "bb", "a", None]), ask)
+
+    assert found.rows() == [("A", 1), ("BB", 2), ("A", 1), (None, None)]
+    assert asked == [["a", "bb"]]

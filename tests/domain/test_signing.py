@@ -69,6 +69,7 @@ def test_a_public_key_is_read_with_and_without_the_lines_of_pem() -> None:
         "not base64!",
         *(base64.b64encode(one).decode() for one in (b"rubbish", UNHEARD_OF, *(shown(key) for key in OTHERS))),
     ],
+    ids=range(7),
 )
 def test_what_is_no_public_key_of_the_curve_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
