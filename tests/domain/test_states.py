@@ -27,7 +27,7 @@ from domain.states import (
     before_request,
 )
 
-ENDS = {Phase.FINISHED, Phase.STOPPED, Phase.FAILED}
+ENDS = {Phase.STOPPED, Phase.FAILED}
 REQUEST_ENDS = {RequestState.ACCEPTED, RequestState.REJECTED, RequestState.REPLACED}
 
 
@@ -97,6 +97,10 @@ def test_every_state_is_reached_and_leads_to_an_end(
         (Phase.SENDING, Phase.FINISHED, False),
         (Phase.PAUSED, Phase.SENDING, True),
         (Phase.SETTLING, Phase.STOPPED, False),
+        (Phase.WAITING, Phase.CHECKING, True),
+        (Phase.SENDING, Phase.CHECKING, False),
+        # Where a doubt ended in sending again.
+        (Phase.FINISHED, Phase.SENDING, True),
         (Phase.STOPPED, Phase.SENDING, False),
         (Phase.FAILED, Phase.CHECKING, False),
     ],
@@ -108,7 +112,9 @@ def test_a_phase_may_follow_another(before: Phase, to: Phase, *, allowed: bool) 
 @pytest.mark.parametrize(
     ("before", "to", "allowed"),
     [
-        (RequestState.NEW, RequestState.ACCEPTED, False),
+        # Only by evidence for the request that it replaces.
+        (RequestState.NEW, RequestState.ACCEPTED, True),
+        (RequestState.NEW, RequestState.IN_DOUBT, False),
         (RequestState.INTENT, RequestState.NEW, True),
         (RequestState.IN_DOUBT, RequestState.NEW, False),
         (RequestState.IN_DOUBT, RequestState.INTENT, False),
@@ -146,7 +152,7 @@ def test_a_message_follows_its_request_where_the_request_says_something_of_it() 
 
 
 def test_a_batch_that_ended_or_waits_for_people_is_at_rest() -> None:
-    assert ENDS | {Phase.WAITING, Phase.PAUSED} == AT_REST
+    assert ENDS | {Phase.FINISHED, Phase.WAITING, Phase.PAUSED} == AT_REST
 
 
 def test_a_rejection_changes_something_while_anything_has_not_left() -> None:

@@ -254,6 +254,17 @@ def test_an_identical_row_is_sent_once() -> None:
     assert result.recipients["valid"].to_list() == [True, True, False, False]
 
 
+@pytest.mark.parametrize(
+    "addresses", [{"email": "a@b.com"}, {"phone": "07400123456"}, {}, {"email": "a@b", "phone": "1"}]
+)
+def test_rows_are_alike_whatever_address_they_lack(addresses: dict[str, str | None]) -> None:
+    row: dict[str, str | None] = {"first_name": "Anna", **addresses}
+
+    result = judged(row, GOOD, row | {"first_name": "Eve"}, row)
+
+    assert [number for number, _, code, _ in codes(result) if code == "duplicate_row"] == [5]
+
+
 def test_the_same_address_with_other_values_is_only_a_warning() -> None:
     result = judged(GOOD, {"first_name": "Bob", "email": "ANNA@B.com"}, {"first_name": "Eve", "phone": "7400123456"})
 
