@@ -90,6 +90,8 @@ def check(
         f"{file.name}: {counts['rows']:,} rows, {counts['valid']:,} can be sent, {counts['invalid']:,} cannot, "
         f"{counts['warnings']:,} with a warning."
     )
+    for note in found["notes"]:
+        say(note)
     _show_problems(found["problems"])
     if counts["invalid"] and bad_rows is None:
         say("Get the rows that cannot be sent in a file to correct: add --bad-rows FILE")

@@ -162,9 +162,7 @@ def _could_be_two_days(first: int, second: int) -> bool:
 
 
 NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)%?$"
-SHORTEST_NUMBER = r"^(?:0|-?[1-9][0-9]*(?:\.[0-9]*[1-9])?|-?0\.[0-9]*[1-9])%?$"
-ENDS_IN_ZERO = r"^(?:0|-?[1-9][0-9]*)\.[0-9]*0$"
-"""`12.50`, the usual spelling of a price."""
+CANONICAL_NUMBER = r"^(?:-?[1-9][0-9]*(?:\.[0-9]+)?|0(?:\.[0-9]+)?|-0\.[0-9]*[1-9][0-9]*)%?$"
 SPACES = r"[ \u00a0\u2009\u202f'\u2019]"
 GROUP = r"^[+-]?[1-9][0-9]{0,2}"
 POINT_DECIMAL = rf"{GROUP}(?:,[0-9]{{3}})+\.[0-9]+%?$|{GROUP}(?:,[0-9]{{3}}){{2,}}%?$|^[+-]?[1-9][0-9]?(?:,[0-9]{{2}})+,[0-9]{{3}}(?:\.[0-9]+)?%?$"
@@ -182,16 +180,12 @@ HAS_DECIMAL_COMMA = CELL.str.contains(rf"{COMMA_DECIMAL}|{SPACED_COMMA}") & ~CEL
 
 
 def numbers(cells: pl.Series) -> pl.DataFrame:
-    """VALUES: a decimal with a point, without needless zeros, with its percent sign; `4.47E+11` is a guess.
+    """VALUES: a decimal with a point, its last zeros kept as in a price, with its percent sign; `4.47E+11` is a guess.
 
-    All of it is dear, so what is in its shortest spelling, or would be without zeros at its end, is kept out of it.
+    All of it is dear, so what is spelt so already is kept out of it.
     """
     known = pl.DataFrame({"value": cells}).with_columns(remark=NOTHING)
-    others = (~cells.str.contains(SHORTEST_NUMBER).fill_null(value=True)).arg_true()
-    is_price = cells.gather(others).str.contains(ENDS_IN_ZERO)
-    prices, others = others.filter(is_price), others.filter(~is_price)
-    shortened = cells.gather(prices).str.strip_chars_end("0").str.strip_chars_end(".")
-    known = _with_others(known, prices, _understood(shortened, CELL))
+    others = (~cells.str.contains(CANONICAL_NUMBER).fill_null(value=True)).arg_true()
     if others.is_empty():
         return known
     odd = pl.DataFrame({"cell": cells.gather(others)}).select(
@@ -208,7 +202,7 @@ def numbers(cells: pl.Series) -> pl.DataFrame:
 
 
 def _number(cell: pl.Expr) -> pl.Expr:
-    """One decimal in its shortest spelling, null where it is none."""
+    """One decimal without a group's separators and needless signs, null where it is none."""
     no_comma = cell.str.replace_all(",", "", literal=True)
     no_point = cell.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     no_space = cell.str.replace_all(SPACES, "").str.replace(",", ".", literal=True)
@@ -226,8 +220,7 @@ def _number(cell: pl.Expr) -> pl.Expr:
     )
     percent = pl.when(plain.str.ends_with("%")).then(pl.lit("%")).otherwise(pl.lit(""))
     digits = plain.str.strip_chars_start("+-").str.strip_chars_end("%")
-    no_end = digits.str.strip_chars_end("0").str.strip_chars_end(".")
-    no_zeros = pl.when(digits.str.contains(".", literal=True)).then(no_end).otherwise(digits).str.strip_chars_start("0")
+    no_zeros = digits.str.strip_chars_end(".").str.strip_chars_start("0")
     whole = pl.when((no_zeros == "") | no_zeros.str.starts_with(".")).then(pl.lit("0")).otherwise(pl.lit(""))
     minus = pl.when(plain.str.starts_with("-") & plain.str.contains("[1-9]")).then(pl.lit("-")).otherwise(pl.lit(""))
     return minus + whole + no_zeros + percent

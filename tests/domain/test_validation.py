@@ -79,7 +79,7 @@ def test_a_good_row_is_sent_on_both_channels() -> None:
         "item:email": "anna@b.com",
         "item:phone": E164,
         "item:day": "2030-01-31",
-        "item:premium": "10.5",
+        "item:premium": "10.50",
         "item:paperless": "true",
         "item:cover": "Third party",
         "item:broker": None,

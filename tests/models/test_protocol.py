@@ -345,8 +345,9 @@ class Sending(RuleBasedStateMachine):
             requests.send_again(session, self.batch_id, number, why="again", now=self.now)
 
 
+@pytest.mark.timeout(400)
 def test_whatever_happens_in_whatever_order(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sending, "template", template, raising=False)
-    steady = hypothesis_settings(max_examples=25, stateful_step_count=60, deadline=None)
+    steady = hypothesis_settings(max_examples=15, stateful_step_count=60, deadline=None)
 
     run_state_machine_as_test(Sending, settings=steady)
