@@ -467,11 +467,13 @@ def settle(session: Session, batch_id: int, answers: Sequence[Answer], *, now: d
 
 
 def _heirs(session: Session, batch_id: int, answer: Answer) -> list[int]:
-    """The request an answer speaks of, or the ones that were made to replace it."""
-    if answer.state is not RequestState.ACCEPTED:
-        return [answer.number]
-    children = select(Request.number).where(Request.batch_id == batch_id, Request.parent == answer.number)
-    return [answer.number, *session.exec(children)]
+    """The request an answer speaks of; for an acceptance also those that replace it, and those that replace them."""
+    found = [answer.number]
+    if answer.state is RequestState.ACCEPTED:
+        for number in found:  # grows while it is read
+            query = select(Request.number).where(Request.batch_id == batch_id, Request.parent == number)
+            found += session.exec(query).all()
+    return found
 
 
 def _settle_one(session: Session, batch_id: int, answer: Answer, now: datetime) -> bool:

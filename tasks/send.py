@@ -84,9 +84,17 @@ class _Frozen:
     """The members of each request by position; requests that come to be in mid-run are added."""
 
     def members_of(self, numbers: Sequence[int]) -> pl.DataFrame:
-        """PERSONAL of the members of some requests, in the order of the requests and of their positions."""
+        """PERSONAL of the members of some requests, in the order of the requests and of their positions.
+
+        Raises:
+            RuntimeError: one of them is not among the people of this chunk; nothing may leave without an address.
+        """
         rows = pl.Series(ROW, [row for number in numbers for row in self.rows[number]], pl.UInt32)
-        return rows.to_frame().join(self.people, on=ROW, how="left", maintain_order="left")
+        found = rows.to_frame().join(self.people, on=ROW, how="left", maintain_order="left")
+        if found["address"].has_nulls():
+            message = f"a request of batch {self.batch_id} has a member that this chunk was not loaded with"
+            raise RuntimeError(message)
+        return found
 
 
 def send_chunk(
