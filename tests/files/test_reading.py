@@ -561,7 +561,7 @@ def test_limits_are_kept(upload: Upload, limits: Limits, said: str) -> None:
 def test_a_file_that_needs_too_much_memory_is_too_large(upload: Upload) -> None:
     content = b"name,email\n" + b"Anna Smith,anna.smith@example.com\n" * 2_500_000
 
-    problem = refusal(upload, content, limits=Limits(memory_bytes=600 * 2**20, rows=3_000_000))
+    problem = refusal(upload, content, limits=Limits(seconds=100, memory_bytes=600 * 2**20, rows=3_000_000))
 
     assert problem.code is FileErrorCode.TOO_LARGE
     assert "more than 600 MB of memory" in str(problem)

@@ -375,7 +375,9 @@ def test_waiting_for_a_report_has_an_end_in_the_result_too(database: Database) -
     take(database, receipt(database, batch_id, row=2), receipt(database, batch_id, Kind.DEFERRED, row=3))
 
     with database.read() as session:
-        found = recipients.messages(session, batch_id, stopped=False, silent_since=NOW + timedelta(seconds=1))
+        found = recipients.messages(session, batch_id, stopped=False, silent_since=NOW + timedelta(seconds=1)).sort(
+            "row"
+        )
 
     assert found["delivery"].to_list() == ["delivered", "silent", "silent"]
     assert found["delivery_at"].to_list() == ["2026-03-01T12:00:00Z"] * 2 + [None]
