@@ -55,10 +55,11 @@ def create(around: Surroundings, path: Path, *, process_key: str, sender: str, n
     with around.database.read() as session:
         version = processes.live(session, process_key)
         version_id, definition = version.id, processes.definition_of(version)
+        others = processes.others_live(session, process_key)
     if not path.is_file():
         raise NotFound(f"There is no file {path}. Check the path.")
     api.require()
-    table = read_for(definition, path, file_name=path.name, limits=limits(around))
+    table = read_for(definition, path, file_name=path.name, limits=limits(around), others=others)
     uid = uuid.uuid4().hex
     try:
         upload_key = around.storage.put(f"batches/{uid}/upload{path.suffix.lower()[:10]}", path)

@@ -12,6 +12,7 @@ from domain.content import content_sha256
 from domain.findings import Found, summarise, to_objects
 from domain.processes import ProcessDefinition
 from files.results import write_bad_rows
+from models import processes
 from tasks.earlier import links_of_others, same_list
 from tasks.ingest import limits, read_for
 from tasks.surroundings import Surroundings
@@ -39,7 +40,9 @@ def check_file(
     Raises:
         FileProblem: it cannot be used as a whole.
     """
-    table = read_for(definition, path, file_name=path.name, limits=limits(around))
+    with around.database.read() as session:
+        others = processes.others_live(session, definition.key)
+    table = read_for(definition, path, file_name=path.name, limits=limits(around), others=others)
     judged = judge_rows(
         table.rows,
         table.layout,

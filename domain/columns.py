@@ -41,6 +41,7 @@ def recognise(
     *,
     file_name: str,
     file_process: str | None = None,
+    others: Sequence[ProcessDefinition] = (),
 ) -> Columns:
     """Match header texts to data items, ignoring case, spaces, `_`, `-` and invisible characters.
 
@@ -49,6 +50,7 @@ def recognise(
         definition: the process that the file was uploaded for.
         file_name: what to call the file in messages.
         file_process: key of the process that the file says it was made for, if it says so.
+        others: processes that the file may belong to instead.
 
     Raises:
         FileProblem: DIFFERENT_PROCESS when the file belongs to another process, lacks a required
@@ -57,7 +59,7 @@ def recognise(
     if file_process is not None and file_process != definition.key:
         raise FileProblem(
             FileErrorCode.DIFFERENT_PROCESS,
-            f"{file_name} was made for the process {file_process}, not for {definition.name} ({definition.key}). "
+            f"{file_name} was made for the process {_called(file_process, others)}, not for {definition.name} ({definition.key}). "
             f"Choose that process, or fill in the example file of {definition.name}.",
         )
     found = _found(header, definition, file_name=file_name)
@@ -66,8 +68,13 @@ def recognise(
         extra=tuple(text or "" for index, text in enumerate(header) if index not in found.values()),
         absent=tuple(item.name for item in definition.data_items if item.name not in found),
     )
-    _refuse_what_is_missing(columns, definition, header=header, file_name=file_name)
+    _refuse_what_is_missing(columns, definition, header=header, file_name=file_name, others=others)
     return columns
+
+
+def _called(key: str, others: Sequence[ProcessDefinition]) -> str:
+    """A process as people know it."""
+    return next((f"{other.name} ({key})" for other in others if other.key == key), key)
 
 
 def titles(definition: ProcessDefinition) -> tuple[str, ...]:
@@ -106,7 +113,12 @@ def _found(header: Sequence[str | None], definition: ProcessDefinition, *, file_
 
 
 def _refuse_what_is_missing(
-    columns: Columns, definition: ProcessDefinition, *, header: Sequence[str | None], file_name: str
+    columns: Columns,
+    definition: ProcessDefinition,
+    *,
+    header: Sequence[str | None],
+    file_name: str,
+    others: Sequence[ProcessDefinition],
 ) -> None:
     missing = [item.name for item in definition.data_items if item.required and item.name in columns.absent]
     addresses = [item.name for item in address_items(definition)]
@@ -117,11 +129,33 @@ def _refuse_what_is_missing(
         lack = f"has no column for {_listed(addresses, last='or')}, so nobody could be written to"
     else:
         return
+    fitting = _fitting(header, columns, others)
+    if fitting is not None:
+        raise FileProblem(
+            FileErrorCode.DIFFERENT_PROCESS,
+            f"{file_name} {lack}. It has the columns of {fitting.name} ({fitting.key}). "
+            f"Choose that process, or fill in the example file of {definition.name}.",
+        )
     raise FileProblem(
         FileErrorCode.DIFFERENT_PROCESS,
         f"{file_name} {lack} (found: {_titles(header)}).{_nearest(sought, columns)} "
         f"Download the example file of {definition.name} and use its column titles.",
     )
+
+
+def _fitting(
+    header: Sequence[str | None], columns: Columns, others: Sequence[ProcessDefinition]
+) -> ProcessDefinition | None:
+    """The process that has most of these columns, if all that it requires are there and more than of the chosen one."""
+    present = {folded(text) for text in header if text}
+    best, most = None, len(columns.of_item)
+    for other in others:
+        found = sum(folded(item.name) in present for item in other.data_items)
+        complete = all(folded(item.name) in present for item in other.data_items if item.required)
+        addressed = any(folded(item.name) in present for item in address_items(other))
+        if complete and addressed and found > most:
+            best, most = other, found
+    return best
 
 
 def _nearest(sought: Sequence[str], columns: Columns) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 _READINGS_AT_LEAST = 2
-"""Even when the time is over: with many doubts, some are looked up late."""
+"""After the settle time, also when all time is over: with many doubts, some are looked up late."""
 
 
 class Verdict(StrEnum):
@@ -90,7 +90,8 @@ def judge_doubt(
         return Verdict.ACCEPTED
     if any(_is_absent(source, since, readings, watermarks, patience) for source in {r.source for r in readings}):
         return Verdict.ABSENT
-    over = now >= since + patience.at_most and len(readings) >= _READINGS_AT_LEAST
+    late = sum(reading.at >= since + patience.settle for reading in readings)
+    over = now >= since + patience.at_most and late >= _READINGS_AT_LEAST
     return Verdict.UNRESOLVED if over else Verdict.WAIT
 
 

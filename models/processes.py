@@ -78,6 +78,15 @@ def live(session: Session, key: str) -> ProcessVersion:
     )
 
 
+def others_live(session: Session, key: str) -> list[ProcessDefinition]:
+    """The definitions of all live processes but one."""
+    return [
+        definition_of(version)
+        for version in newest_versions(session)
+        if version.key != key and version.deployed_at is not None
+    ]
+
+
 def version_by_id(session: Session, version_id: int) -> ProcessVersion:
     """The version that a batch is pinned to."""
     version = session.get(ProcessVersion, version_id)

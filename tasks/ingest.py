@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from domain.columns import recognise, titles
@@ -14,15 +15,28 @@ from models import batches, processes
 from tasks.surroundings import Surroundings, now
 
 
-def read_for(definition: ProcessDefinition, path: Path, *, file_name: str, limits: Limits) -> Table:
-    """Read a file and make sure that it is one for this process.
+def read_for(
+    definition: ProcessDefinition,
+    path: Path,
+    *,
+    file_name: str,
+    limits: Limits,
+    others: Sequence[ProcessDefinition] = (),
+) -> Table:
+    """Read a file and make sure that it is one for this process; `others` are those that it may be for instead.
 
     Raises:
         FileProblem: it cannot be used as a whole; the message says why and what to do.
     """
     table = read(path, file_name=file_name, limits=limits, titles=titles(definition))
     made_for = table.layout.made_for
-    recognise(table.layout.header, definition, file_name=file_name, file_process=made_for.key if made_for else None)
+    recognise(
+        table.layout.header,
+        definition,
+        file_name=file_name,
+        file_process=made_for.key if made_for else None,
+        others=others,
+    )
     return table
 
 

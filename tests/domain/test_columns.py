@@ -142,6 +142,38 @@ def test_a_file_made_for_another_process_is_refused_with_both_names() -> None:
     assert "Motor (motor)" in str(problem)
 
 
+CLAIMS = """
+key: claims
+name: Claims
+default_region: GB
+data_items:
+  - {name: claim_number, type: text, required: true}
+  - {name: email, type: email}
+workflow:
+  - phase: start
+    output:
+      email: {from: a@acme.example, subject: s, text: "{{ link }}"}
+"""
+
+
+def test_another_process_is_called_by_its_name_where_it_is_known() -> None:
+    with pytest.raises(FileProblem, match=r"made for the process Claims \(claims\), not for Motor \(motor\)"):
+        recognise(["x"], definition(), file_name="list.xlsx", file_process="claims", others=[definition(CLAIMS)])
+
+
+def test_a_file_with_the_columns_of_another_process_is_refused_with_its_name() -> None:
+    with pytest.raises(FileProblem, match=r"It has the columns of Claims \(claims\)\. Choose that process") as caught:
+        recognise(["Claim Number", "E-Mail"], definition(), file_name="list.csv", others=[definition(CLAIMS)])
+    assert caught.value.code is FileErrorCode.DIFFERENT_PROCESS
+
+
+@pytest.mark.parametrize("header", [["email"], ["claim number"], ["name", "email"]])
+def test_no_process_is_named_whose_columns_are_not_there(header: list[str | None]) -> None:
+    with pytest.raises(FileProblem) as caught:
+        recognise(header, definition(), file_name="list.csv", others=[definition(CLAIMS)])
+    assert "Claims" not in str(caught.value)
+
+
 def test_a_file_made_for_this_process_is_taken() -> None:
     columns = recognise(["first_name", "email"], definition(), file_name="list.xlsx", file_process="motor")
 

@@ -55,12 +55,14 @@ def test_two_late_silences_and_a_later_request_in_the_same_list_prove_an_absence
 )
 def test_anything_less_proves_nothing(readings: list[Reading], marks: list[Watermark]) -> None:
     assert judge_doubt(SINCE, readings, marks, PATIENCE, now=after(20)) is Verdict.WAIT
-    assert judge_doubt(SINCE, [*readings, read(1), read(2)], marks, PATIENCE, now=after(60)) is Verdict.UNRESOLVED
+    gave_up = [read(58, found=None), read(59, found=None)]
+    assert judge_doubt(SINCE, [*readings, *gave_up], marks, PATIENCE, now=after(60)) is Verdict.UNRESOLVED
 
 
 def test_a_doubt_that_was_never_looked_up_is_not_given_up() -> None:
     assert judge_doubt(SINCE, [], SEEN, PATIENCE, now=after(600)) is Verdict.WAIT
     assert judge_doubt(SINCE, [read(500)], [], PATIENCE, now=after(600)) is Verdict.WAIT
+    assert judge_doubt(SINCE, [read(1), read(2), read(500)], [], PATIENCE, now=after(600)) is Verdict.WAIT
 
 
 minutes = st.floats(-30, 120, allow_nan=False)
