@@ -45,7 +45,7 @@ def test_refused_credentials_pause_the_batch_until_they_are_mended(installation:
     refusal = installation.run("batch", "wait", batch_id, "--timeout", 60, code=1).stderr
     assert refusal.startswith(f"Batch {batch_id} is paused: ")
     assert "credentials" in refusal
-    assert "HTTP 401" in refusal
+    assert "HTTP 401" in refusal or "error 20003" in refusal  # whichever provider answered first
     assert refusal.count("\n") == 1
     view = installation.show(batch_id)
     assert (view["phase"], view["counts"]["sent"], view["counts"]["pending"]) == ("paused", 0, 4)
@@ -58,32 +58,24 @@ def test_refused_credentials_pause_the_batch_until_they_are_mended(installation:
     assert numbers(installation.arrived(persons)) == one_each(persons)
 
 
-def test_a_server_error_leaves_doubt_that_is_named_and_never_sent_again(
+def test_a_server_error_after_the_acceptance_is_settled_by_receipts_and_never_sent_again(
     installation: Installation, tmp_path: Path
 ) -> None:
     """The provider took the emails and then failed: to repeat the request would write to everyone twice."""
     persons = people(*EMAILS, *PHONES, tag="doubt", block=22)
-    batch_id, run_id = installation.waiting(write_csv(tmp_path / "doubt.csv", persons))
+    batch_id, _ = installation.waiting(write_csv(tmp_path / "doubt.csv", persons))
     installation.set_faults(sendgrid=[{"kind": "5xx_after", "next": 1}])
     installation.approve(batch_id)
-    installation.await_end(run_id)
+    installation.run("batch", "wait", batch_id, "--timeout", 100)
 
     view = installation.show(batch_id)
-    assert view["phase"] == "settling"
+    assert view["phase"] == "finished"
     assert view["counts"] == {
-        "rows": 9, "valid": 9, "invalid": 0, "sent": 3, "failed": 0, "pending": 0, "in_doubt": 6, "unresolved": 0,
+        "rows": 9, "valid": 9, "invalid": 0, "sent": 9, "failed": 0, "pending": 0, "in_doubt": 0, "unresolved": 0,
     }  # fmt: skip
     assert numbers(installation.arrived(persons)) == one_each(persons)
-    refusal = installation.run("batch", "wait", batch_id, "--timeout", 0, code=1).stderr
-    assert f"Batch {batch_id} is settling" in refusal
-    assert "6 recipients" in refusal
-    assert "doubt" in refusal
-
-    installation.run("batch", "resume", batch_id, "--by", APPROVER, code=1)
-    installation.run("batch", "approve", batch_id, "--by", APPROVER)
     rows = read_csv(installation.download(batch_id, tmp_path / "result.csv"))
-    assert [row["Sending Status"] for row in rows] == ["In doubt"] * 6 + ["Sent"] * 3
-    assert numbers(installation.arrived(persons)) == one_each(persons)
+    assert [row["Sending Status"] for row in rows] == ["Sent"] * 9
 
 
 PERMIT = """

@@ -97,14 +97,25 @@ def test_a_killed_run_and_a_second_run_beside_it_write_to_nobody_twice(
     assert flow_processes
     installation.set_faults()
     deployment = installation.http.get(f"{installation.prefect}/api/deployments/name/send-batch/send-batch").json()
-    twin = installation.http.post(
-        f"{installation.prefect}/api/deployments/{deployment['id']}/create_flow_run",
-        json={"parameters": {"batch_id": batch_id}, "tags": ["bulk-sender"]},
-    ).json()
+    twin = until(
+        lambda: (
+            installation.http.post(  # Prefect's SQLite may be too busy for it
+                f"{installation.prefect}/api/deployments/{deployment['id']}/create_flow_run",
+                json={
+                    "parameters": {"batch_id": batch_id},
+                    "tags": ["bulk-sender"],
+                    "idempotency_key": f"twin-{batch_id}",
+                },
+            )
+            .json()
+            .get("id")
+        ),
+        what="a twin",
+    )
 
     finished(installation, batch_id)
 
-    for run in (run_id, twin["id"]):
+    for run in (run_id, twin):
         until(lambda run=run: installation.run_state(run) == "Completed", what="end of a run", seconds=120)  # type: ignore[misc]
     assert_once_each(installation, batch_id, persons)
 
