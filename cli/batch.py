@@ -16,10 +16,12 @@ from deployments.surroundings import Surroundings, surroundings
 from deployments.views import batch_view, detailed_view
 from domain.annotation import CHANNELS
 from domain.errors import BulkSenderError, FileProblem, NotAllowed, NotFound
+from domain.rights import Right
 from domain.states import Phase, Status
 from models import batches, processes
 
 VIA = "command line"
+FOUR_EYES_OFF = "Four-eyes approval is off: whoever creates a batch may approve it too (BULK_SENDER_FOUR_EYES)."
 _POLL_SECONDS = 0.3
 
 app = typer.Typer(help="Batches: one recipient file for one process.", no_args_is_help=True)
@@ -110,8 +112,9 @@ def create(
     """Make a batch of a file; it is checked and then waits for approval."""
     from deployments import acts
 
-    sender = acts.email_of(sender, "The sender")
-    batch_id = acts.create(surroundings(), file, process_key=process, sender=sender, name=name)
+    around = surroundings()
+    who = acts.acting(around, sender, Right.CREATE, what="The sender", via=VIA)
+    batch_id = acts.create(around, file, process_key=process, sender=sender, name=name, who=who)
     if as_json:
         show_json(_view(batch_id))
     else:
@@ -232,7 +235,11 @@ def approve(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False
     """Approve a batch: it is sent."""
     from deployments import acts
 
-    acts.approve(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The approver"), VIA, comment))
+    around = surroundings()
+    who = acts.acting(around, by, Right.DECIDE, what="The approver", via=VIA, comment=comment)
+    acts.approve(around, batch_id, who=who)
+    if not around.settings.four_eyes:
+        complain(FOUR_EYES_OFF)
     _done(batch_id, "is approved; its links go out now", as_json=as_json)
 
 
@@ -241,7 +248,9 @@ def reject(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False)
     """Reject a batch: what has not left will not."""
     from deployments import acts
 
-    acts.reject(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The approver"), VIA, comment))
+    around = surroundings()
+    who = acts.acting(around, by, Right.DECIDE, what="The approver", via=VIA, comment=comment)
+    acts.reject(around, batch_id, who=who)
     view = _view(batch_id)
     _done(
         batch_id,
@@ -255,7 +264,9 @@ def pause(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False) 
     """Halt a batch in mid-send, until it is resumed."""
     from deployments import acts
 
-    acts.pause(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The approver"), VIA, comment))
+    around = surroundings()
+    who = acts.acting(around, by, Right.PAUSE, what="The approver", via=VIA, comment=comment)
+    acts.pause(around, batch_id, who=who)
     counts = _view(batch_id)["counts"]
     sent = f"{counts['sent']:,} of {counts['rows']:,} have been sent"
     _done(batch_id, f"is paused; {sent}. Let it go on: bulk-sender batch resume {batch_id} --by EMAIL", as_json=as_json)
@@ -266,7 +277,9 @@ def resume(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False)
     """Let a paused batch go on with what is pending."""
     from deployments import acts
 
-    acts.resume(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The approver"), VIA, comment))
+    around = surroundings()
+    who = acts.acting(around, by, Right.PAUSE, what="The approver", via=VIA, comment=comment)
+    acts.resume(around, batch_id, who=who)
     _done(batch_id, "goes on", as_json=as_json)
 
 
@@ -275,7 +288,9 @@ def archive(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False
     """Hide a batch that is not being sent."""
     from deployments import acts
 
-    acts.archive(surroundings(), batch_id, who=acts.Person(acts.email_of(by, "The operator"), VIA, comment))
+    around = surroundings()
+    who = acts.acting(around, by, Right.ARCHIVE, what="The operator", via=VIA, comment=comment)
+    acts.archive(around, batch_id, who=who)
     _done(batch_id, "is archived", as_json=as_json)
 
 
@@ -322,8 +337,9 @@ def correct(
     """Replace rows of a batch that waits by corrected ones; it is checked again and waits for approval again."""
     from deployments import acts
 
-    who = acts.Person(acts.email_of(by, "The operator"), VIA, comment)
-    changed = acts.correct(surroundings(), batch_id, file, who=who)
+    around = surroundings()
+    who = acts.acting(around, by, Right.CREATE, what="The operator", via=VIA, comment=comment)
+    changed = acts.correct(around, batch_id, file, who=who)
     if as_json:
         show_json(_view(batch_id))
     elif changed:

@@ -13,6 +13,7 @@ from deployments.surroundings import surroundings
 from deployments.views import doubts_view
 from domain.annotation import CHANNELS
 from domain.reconciliation import WORDS
+from domain.rights import Right
 from models import batches, processes
 from models.reconciliation import reconcile
 
@@ -105,8 +106,9 @@ def settle(
     if decided not in set(acts.Settled):
         raise typer.BadParameter(f"{decided!r} is neither sent nor resend.", param_hint="--as")
     how = acts.Settled(decided)
-    who = acts.Person(acts.email_of(by, "The approver"), VIA, comment)
-    number = acts.settle(surroundings(), batch_id, how, numbers=request or [], who=who)
+    around = surroundings()
+    who = acts.acting(around, by, Right.DECIDE, what="The approver", via=VIA, comment=comment)
+    number = acts.settle(around, batch_id, how, numbers=request or [], who=who)
     if as_json:
         show_json({"id": batch_id, "settled": number, "as": decided})
     elif how is acts.Settled.SENT:

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli import batch, books, process, suppression
+from cli import batch, books, key, link, process, suppression, user
 from cli.output import complain
 from cli.running import demo, up
 from domain.errors import BulkSenderError
@@ -30,7 +30,10 @@ app.add_typer(process.app, name="process")
 for command in (books.reconciliation, books.unresolved, books.settle):
     batch.app.command()(command)
 app.add_typer(batch.app, name="batch")
+app.add_typer(link.app, name="link")
 app.add_typer(suppression.app, name="suppression")
+app.add_typer(user.app, name="user")
+app.add_typer(key.app, name="key")
 
 
 def main() -> None:

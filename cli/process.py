@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Annotated
 import typer
 
 from cli.output import require_place, say, show_json, show_table
+from deployments.form import offer_processes
 from deployments.surroundings import surroundings
-from domain.errors import NotFound
+from domain.errors import NotFound, ServiceMissing
 from domain.processes import read_definition
 from models import processes
 from models.tables import ProcessVersion
@@ -42,6 +44,8 @@ def deploy(
     definition = read_definition(text, name=file.name)
     with surroundings().database.write() as session:
         version = _as_json(processes.deploy(session, definition, draft=draft, now=datetime.now(UTC)))
+    with suppress(ServiceMissing):  # at its next start, `up` does so
+        offer_processes(surroundings())
     if as_json:
         show_json(version)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -18,18 +19,19 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.prompt import Confirm
 
-from cli.batch import VIA, Until, wait_for
+from cli.batch import FOUR_EYES_OFF, VIA, Until, wait_for
 from cli.output import console, say, show_json, show_table
 from deployments.surroundings import Surroundings, surround
 from domain.errors import NotAllowed
 from domain.processes import read_definition
+from domain.rights import Right, Role, roles_with
 from domain.states import Phase
 from models import processes
 from settings import Settings, load
 
 EXAMPLE = Path(__file__).parent.parent / "processes" / "motor-renewal.yaml"
 _DEMO_ROWS, _DEMO_SEED = 1000, 7
-_DEMO_PEOPLE = ("operator@example.com", "approver@example.com")
+_DEMO_PEOPLE = {role: f"{role}@example.com" for role in roles_with(Right.READ)}
 _WAIT_SECONDS = 300.0
 _END_SECONDS = 30.0
 
@@ -45,6 +47,7 @@ def up() -> None:
         around = surround(settings)
         with Supervisor(settings, tell=say).running() as supervisor:
             _say_where(settings)
+            _say_how_to_sign_in(around)
             for batch_id in go_on(around):
                 say(f"Batch {batch_id} goes on.")
             say("Everything is running. Ctrl-C stops it.")
@@ -69,10 +72,11 @@ def demo(
     with _signals(ended), _interruptible():
         home.mkdir(parents=True, exist_ok=True)
         around = surround(settings)
+        passwords = _demo_users(around)
         tell("Starting Prefect's server, a worker, the web app and the sandbox …")
         with Supervisor(settings, tell=tell).running():
             view = _demo_batch(around, home, yes=yes or as_json, quiet=as_json)
-        _report(view, settings, home, as_json=as_json, seconds=time.monotonic() - began)
+        _report(view, settings, home, passwords, as_json=as_json, seconds=time.monotonic() - began)
     counts = view["counts"]
     accounted = counts["sent"] + counts["failed"] + counts["invalid"]
     if view["phase"] == Phase.FINISHED and accounted != counts["rows"]:
@@ -84,12 +88,14 @@ def _demo_batch(around: Surroundings, home: Path, *, yes: bool, quiet: bool) -> 
     from cli.demo_recipients import write_demo_file
     from deployments import acts, results
     from deployments.checking import check_file
+    from deployments.form import offer_processes
     from deployments.prefect_api import PrefectApi
 
     tell = (lambda _text: None) if quiet else say
     definition = read_definition(EXAMPLE.read_text(encoding="utf-8"), name=EXAMPLE.name)
     with around.database.write() as session:
         processes.deploy(session, definition, draft=False, now=datetime.now(UTC))
+    offer_processes(around)
     file = home / "recipients.xlsx"
     write_demo_file(file, rows=_DEMO_ROWS, seed=_DEMO_SEED)
     found = check_file(around, file, definition, rows_to=None)
@@ -102,11 +108,13 @@ def _demo_batch(around: Surroundings, home: Path, *, yes: bool, quiet: bool) -> 
             ("Problem", "Rows", "First rows"),
             [(kind["message"], kind["count"], ", ".join(map(str, kind["rows"]))) for kind in found["problems"]],
         )
-    operator, approver = _DEMO_PEOPLE
-    batch_id = acts.create(around, file, process_key=definition.key, sender=operator, name="Demo: motor renewals")
+    operator = acts.Person(_DEMO_PEOPLE[Role.OPERATOR], VIA)
+    batch_id = acts.create(
+        around, file, process_key=definition.key, sender=operator.email, name="Demo: motor renewals", who=operator
+    )
     tell(f"Batch {batch_id} is created; Prefect checks it and waits for approval …")
     wait_for(around, batch_id, until=Until.WAITING, timeout_seconds=_WAIT_SECONDS, tick=lambda _view: None)
-    who = acts.Person(approver, VIA, "decided in the demo")
+    who = acts.Person(_DEMO_PEOPLE[Role.APPROVER], VIA, "decided in the demo")
     if (
         not yes
         and sys.stdin.isatty()
@@ -135,7 +143,22 @@ def _watch(around: Surroundings, batch_id: int, *, total: int, quiet: bool) -> d
         return wait_for(around, batch_id, until=Until.FINISHED, timeout_seconds=_WAIT_SECONDS, tick=tick)
 
 
-def _report(view: dict[str, Any], settings: Settings, home: Path, *, as_json: bool, seconds: float) -> None:
+def _demo_users(around: Surroundings) -> dict[str, str]:
+    """One user per role, unless an earlier demo made them in this folder; gives the passwords of those that were made."""
+    from deployments import accounts
+
+    if accounts.any_user(around):
+        return {}
+    made = {}
+    for role, email in _DEMO_PEOPLE.items():
+        made[email] = secrets.token_urlsafe(12)
+        accounts.add_user(around, email, role, password=made[email])
+    return made
+
+
+def _report(
+    view: dict[str, Any], settings: Settings, home: Path, passwords: dict[str, str], *, as_json: bool, seconds: float
+) -> None:
     places = {
         "result": str(home / "recipients-result.xlsx"),
         "recipients": str(home / "recipients.xlsx"),
@@ -143,7 +166,7 @@ def _report(view: dict[str, Any], settings: Settings, home: Path, *, as_json: bo
         "prefect": f"http://127.0.0.1:{settings.prefect_port}",
     }
     if as_json:
-        show_json({**view, **places, "seconds": round(seconds, 1)})
+        show_json({**view, **places, "users": passwords, "seconds": round(seconds, 1)})
         return
     counts = view["counts"]
     show_table(
@@ -165,6 +188,10 @@ def _report(view: dict[str, Any], settings: Settings, home: Path, *, as_json: bo
     ports = f"BULK_SENDER_PREFECT_PORT={settings.prefect_port} BULK_SENDER_WEB_PORT={settings.web_port} BULK_SENDER_SANDBOX_PORT={settings.sandbox_port}"
     say(f"  BULK_SENDER_HOME={home} {ports} .venv/bin/bulk-sender up")
     say(f"  Outbox: {places['outbox']}   Prefect UI: {places['prefect']}")
+    if passwords:
+        show_table(("Sign in as", "Password"), list(passwords.items()), title="Users of the web screen, one per role")
+    else:
+        say("The users of the web screen are those of the first demo in this folder. Others: bulk-sender user add")
 
 
 def _demo_settings(home: Path) -> Settings:
@@ -173,7 +200,15 @@ def _demo_settings(home: Path) -> Settings:
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]  # a server or database of the user's own is not for throwing away
     plain: dict[str, object] = {name: None for name, field in Settings.model_fields.items() if field.default is None}
-    return load(**plain, home=home, host="127.0.0.1", prefect_port=ports[0], web_port=ports[1], sandbox_port=ports[2])
+    return load(
+        **plain,
+        password_sign_in=True,
+        home=home,
+        host="127.0.0.1",
+        prefect_port=ports[0],
+        web_port=ports[1],
+        sandbox_port=ports[2],
+    )
 
 
 def _free_ports(number: int) -> list[int]:
@@ -202,6 +237,15 @@ def _say_where(settings: Settings) -> None:
             if real
             else f"{channel} goes to the sandbox: no credentials are set, nothing is really sent."
         )
+
+
+def _say_how_to_sign_in(around: Surroundings) -> None:
+    from deployments.accounts import set_up_address
+
+    if (address := set_up_address(around)) is not None:
+        say(f"Nobody can sign in yet. Make the first user (once, then this address ends): {address}")
+    if not around.settings.four_eyes:
+        say(FOUR_EYES_OFF)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import typer
 from cli.output import say, show_json, show_table
 from deployments.surroundings import surroundings
 from domain.errors import NotFound
+from domain.rights import Right
 from domain.suppressions import Mark, SuppressionKind
 from models import suppressions
 from models.tables import Suppression
@@ -67,8 +68,9 @@ def add(address: Address, channel: On, by: By, as_json: AsJson = False) -> None:
     """Let an address not be written to, in any batch that is checked or sent from now on."""
     from deployments import acts
 
-    address, person = _normalised(address, channel), acts.email_of(by, "The operator")
-    with surroundings().database.write() as session:
+    around, address = surroundings(), _normalised(address, channel)
+    person = acts.acting(around, by, Right.SUPPRESS, what="The operator", via="command line").email
+    with around.database.write() as session:
         entered = Mark(channel.value, address, SuppressionKind.ENTERED, datetime.now(UTC), by=person)
         suppressions.mark(session, [entered])
     _done(address, channel, "is not written to any more", as_json=as_json)
@@ -79,8 +81,9 @@ def remove(address: Address, channel: On, by: By, as_json: AsJson = False) -> No
     """Let an address be written to again, whatever put it on the list; the provider may still refuse it."""
     from deployments import acts
 
-    address, person = _normalised(address, channel), acts.email_of(by, "The operator")
-    with surroundings().database.write() as session:
+    around, address = surroundings(), _normalised(address, channel)
+    person = acts.acting(around, by, Right.SUPPRESS, what="The operator", via="command line").email
+    with around.database.write() as session:
         if not suppressions.remove(session, channel.value, address, by=person, now=datetime.now(UTC)):
             raise NotFound("That address is not suppressed. See which are: bulk-sender suppression list")
     _done(address, channel, "may be written to again", as_json=as_json)

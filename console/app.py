@@ -6,76 +6,55 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi import Path as InPath
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
-from fastapi.templating import Jinja2Templates
+from fastapi.responses import FileResponse, JSONResponse
 from starlette.background import BackgroundTask
-from starlette.middleware.base import RequestResponseEndpoint
 
-from console.landing import prefilled
+from console import landing, platform
+from console.deciding import routes as deciding_routes
+from console.errors import add_error_pages
+from console.guards import Bodies, Headers
+from console.lists import routes as list_routes
+from console.pages import Pages, Static
+from console.sign_in import account_routes, code_routes
+from console.sign_in import routes as sign_in_routes
 from console.webhooks import Webhooks
+from console.who import behind_the_door, sends_to_sign_in
 from deployments.results import result_name, write_file
 from deployments.surroundings import Surroundings
-from domain.errors import BulkSenderError, NotFound
+from domain.errors import NotFound
 from domain.signing import RESULTS, may_fetch_result
 from models import batches
 
-_HERE = Path(__file__).parent
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex, nofollow",
-}
+SCREEN = (account_routes, code_routes, list_routes, deciding_routes)
+"""The rooms of the screen: what is behind the door, so that nobody enters who is not signed in."""
 Signature = Annotated[str, InPath(max_length=64)]
-Token = Annotated[str, InPath(max_length=200)]
 
 
 def make_app(around: Surroundings) -> FastAPI:
     """The web app over one database and storage."""
     app = FastAPI(title="Bulk Sender", docs_url=None, redoc_url=None, openapi_url=None)
-    pages = Jinja2Templates(directory=_HERE / "templates")
+    pages = Pages(around.settings)
     Webhooks(around).add_to(app)
-    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    app.mount("/static", Static(), name="static")
 
-    @app.middleware("http")
-    async def _guard(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        response = await call_next(request)
-        for name, value in _HEADERS.items():
-            response.headers[name] = value
-        return response
-
-    @app.exception_handler(BulkSenderError)
-    async def _refused(request: Request, refusal: BulkSenderError) -> HTMLResponse:
-        status = 404 if isinstance(refusal, NotFound) else 409
-        return pages.TemplateResponse(request, "refused.html", {"message": str(refusal)}, status_code=status)
+    app.add_middleware(Bodies, settings=around.settings)
+    app.add_middleware(Headers, settings=around.settings)
+    sends_to_sign_in(app)
+    add_error_pages(app, pages)
+    app.include_router(sign_in_routes(around, pages))
+    app.include_router(landing.routes(around, pages))
+    app.include_router(platform.routes(around))
+    door = behind_the_door(around)
+    for room in SCREEN:
+        app.include_router(room(around, pages), dependencies=door)
 
     @app.get("/health")
     def _health() -> JSONResponse:
         with around.database.read() as session:
             batches.in_phases(session, [])
         return JSONResponse({"status": "ok"})
-
-    @app.get("/")
-    def _home(request: Request) -> HTMLResponse:
-        settings = around.settings
-        return pages.TemplateResponse(
-            request,
-            "home.html",
-            {
-                "prefect": settings.prefect_url.removesuffix("/api"),
-                "sandbox": settings.sandbox_url if settings.needs_sandbox else None,
-                "email_is_real": settings.email_is_real,
-                "sms_is_real": settings.sms_is_real,
-            },
-        )
-
-    @app.get("/l/{token}")
-    def _landing(request: Request, token: Token) -> HTMLResponse:
-        return pages.TemplateResponse(request, "landing.html", {"form": prefilled(around, token)})
 
     @app.get(RESULTS + "{batch_id}/{signature}")
     def _result(batch_id: int, signature: Signature) -> FileResponse:

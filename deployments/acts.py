@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
-import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from deployments.accounts import require_right
 from deployments.prefect_api import PrefectApi
 from domain.errors import BulkSenderError, NotAllowed, NotFound, ServiceMissing
 from domain.links import fingerprint
+from domain.rights import Right
 from domain.states import Phase, RequestState, Status
-from models import batches, processes, requests
+from models import batches, processes, requests, visits
 from models.batches import Act
 from models.requests import Answer
 from models.tables import Batch
 from tasks.correct import keep_correction, read_correction
-from tasks.ingest import keep_rows, limits, read_for
+from tasks.create import create as make_batch
+from tasks.create import tags
+from tasks.milestones import tell
 from tasks.surroundings import Surroundings, now
 
 _RESUME_SECONDS = 60.0
+Later = Callable[[Callable[[], None]], None]
+"""Does what follows on a decision that holds already: telling Prefect, and waking the run, which may take a minute."""
+
+
+def at_once(following: Callable[[], None]) -> None:
+    """Whoever decides waits for what follows, and is told if it does not succeed."""
+    following()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,17 @@ class Person:
         return Act(by=self.email, via=self.via, comment=self.comment, now=now())
 
 
-def create(around: Surroundings, path: Path, *, process_key: str, sender: str, name: str | None) -> int:
+def create(
+    around: Surroundings,
+    path: Path,
+    *,
+    process_key: str,
+    sender: str,
+    name: str | None,
+    file_name: str | None = None,
+    uid: str | None = None,
+    who: Person | None = None,
+) -> int:
     """Make a batch of a file and start its run; nothing is left behind if any of it fails.
 
     Args:
@@ -47,48 +67,31 @@ def create(around: Surroundings, path: Path, *, process_key: str, sender: str, n
         process_key: a live process.
         sender: the Sender Email.
         name: what to call the batch; the file's name without its ending if None.
+        file_name: what people call the file, if not as `path` is called.
+        uid: see `tasks.create.create`.
+        who: who creates it, for its history; may not approve it, nor may the sender.
 
     Returns:
         The batch's id.
     """
     api = PrefectApi(around.settings.prefect_url)
     with around.database.read() as session:
-        version = processes.live(session, process_key)
-        version_id, definition = version.id, processes.definition_of(version)
-        others = processes.others_live(session, process_key)
+        processes.live(session, process_key)
     if not path.is_file():
         raise NotFound(f"There is no file {path}. Check the path.")
     api.require()
-    table = read_for(definition, path, file_name=path.name, limits=limits(around), others=others)
-    uid = uuid.uuid4().hex
-    try:
-        upload_key = around.storage.put(f"batches/{uid}/upload{path.suffix.lower()[:10]}", path)
-        rows_key = keep_rows(around, uid, table)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        batch = Batch(
-            uid=uid,
-            process_version_id=version_id or 0,
-            name=(name or path.stem).strip()[:200] or path.stem,
-            sender=sender,
-            created_at=now(),
-            phase_at=now(),
-            file_name=path.name,
-            file_sha256=digest,
-            file_bytes=path.stat().st_size,
-            upload_key=upload_key,
-            rows_key=rows_key,
-            layout=table.layout.to_json(),
-            row_count=table.rows.height,
-        )
-        with around.database.write() as session:
-            batch_id = batches.id_of(batches.add(session, batch))
-            # Inside the transaction: a run that cannot be started leaves no batch.
-            run_id = api.start(batch_id=batch_id, name=batch.name, tags=_tags(batch_id, process_key))
-            batches.note(session, batch_id, flow_run_id=run_id)
-    except BaseException:
-        around.storage.remove(f"batches/{uid}")
-        raise
+    batch_id = make_batch(
+        around,
+        path,
+        process_key=process_key,
+        sender=sender,
+        name=name,
+        start=lambda batch_id, called, marks: api.start(batch_id=batch_id, name=called, tags=marks),
+        file_name=file_name,
+        uid=uid,
+        act=who.act() if who else None,
+    )
+    tell(around)
     return batch_id
 
 
@@ -133,52 +136,73 @@ def correct(around: Surroundings, batch_id: int, path: Path, *, who: Person) -> 
             file_sha256=correction.file_sha256,
         )
         # Inside the transaction: where no run can be started, nothing is corrected.
-        run_id = api.start(batch_id=batch_id, name=name, tags=_tags(batch_id, process_key))
+        run_id = api.start(batch_id=batch_id, name=name, tags=tags(batch_id, process_key))
         batches.note(session, batch_id, flow_run_id=run_id)
     if old_run_id is not None:
         with suppress(ServiceMissing):  # what is answered there holds no longer; see flows.send_batch.await_approval
             api.cancel(old_run_id)
+    tell(around)
     return correction.changed
 
 
-def _tags(batch_id: int, process_key: str) -> list[str]:
-    return ["bulk-sender", f"batch:{batch_id}", f"process:{process_key}", f"status:{Status.PENDING_APPROVAL}"]
+def approve(
+    around: Surroundings, batch_id: int, *, who: Person, seen_revision: int | None = None, later: Later = at_once
+) -> None:
+    """Decide that a batch is sent, and let its run go on.
 
-
-def approve(around: Surroundings, batch_id: int, *, who: Person) -> None:
-    """Decide that a batch is sent, and let its run go on."""
+    Args:
+        around: settings, database.
+        batch_id: the batch.
+        who: who approves it.
+        seen_revision: the revision that they were shown; the present one if None.
+        later: how its run is woken.
+    """
     api = PrefectApi(around.settings.prefect_url)
     print_of_links = fingerprint(around.settings.secret, public_url=around.settings.links_base)
     with around.database.read() as session:
         batches.by_id(session, batch_id)
     api.require()
     with around.database.write() as session:
-        batches.approve(session, batch_id, who.act(), link_print=print_of_links)
-    let_go_on(around, api, batch_id, who=who)
+        batches.approve(
+            session,
+            batch_id,
+            who.act(),
+            link_print=print_of_links,
+            seen_revision=seen_revision,
+            four_eyes=around.settings.four_eyes,
+        )
+
+    def follow() -> None:
+        tell(around)
+        let_go_on(around, api, batch_id, who=who)
+
+    later(follow)
 
 
-def reject(around: Surroundings, batch_id: int, *, who: Person) -> None:
+def reject(
+    around: Surroundings, batch_id: int, *, who: Person, seen_revision: int | None = None, later: Later = at_once
+) -> None:
     """Stop what has not left. It holds from the moment the ledger has it, whether Prefect answers or not."""
     with around.database.write() as session:
         waiting = batches.by_id(session, batch_id).phase == Phase.WAITING
-        batches.reject(session, batch_id, who.act())
-    if waiting:
-        _end_run(around, batch_id, who=who)
+        batches.reject(session, batch_id, who.act(), seen_revision=seen_revision)
+    later(lambda: _end_run(around, batch_id, who=who, has_one=waiting))
 
 
-def _end_run(around: Surroundings, batch_id: int, *, who: Person) -> None:
+def _end_run(around: Surroundings, batch_id: int, *, who: Person, has_one: bool) -> None:
     """Let the run of a rejected batch end; where Prefect does not answer it stays, and nothing of it can be sent."""
-    with suppress(BulkSenderError):
-        let_go_on(around, PrefectApi(around.settings.prefect_url), batch_id, who=who)
+    tell(around)
+    if has_one:
+        with suppress(BulkSenderError):
+            let_go_on(around, PrefectApi(around.settings.prefect_url), batch_id, who=who)
 
 
-def archive(around: Surroundings, batch_id: int, *, who: Person) -> None:
+def archive(around: Surroundings, batch_id: int, *, who: Person, later: Later = at_once) -> None:
     """Hide a batch from the list; one that waits is rejected, and its run ends."""
     with around.database.write() as session:
         waiting = batches.by_id(session, batch_id).phase == Phase.WAITING
         batches.archive(session, batch_id, who.act())
-    if waiting:
-        _end_run(around, batch_id, who=who)
+    later(lambda: _end_run(around, batch_id, who=who, has_one=waiting))
 
 
 def resume(around: Surroundings, batch_id: int, *, who: Person) -> None:
@@ -189,6 +213,7 @@ def resume(around: Surroundings, batch_id: int, *, who: Person) -> None:
     api.require()
     with around.database.write() as session:
         batches.resume(session, batch_id, who.act())
+    tell(around)
     start_again(around, api, batch_id)
 
 
@@ -196,6 +221,7 @@ def pause(around: Surroundings, batch_id: int, *, who: Person) -> None:
     """Halt a batch in mid-send. It holds from the moment the ledger has it, whether Prefect answers or not."""
     with around.database.write() as session:
         batches.pause(session, batch_id, who.act())
+    tell(around)
 
 
 class Settled(StrEnum):
@@ -246,9 +272,75 @@ def settle(around: Surroundings, batch_id: int, settled: Settled, *, numbers: Co
         batches.note_act(
             session, batch_id, replace(who, comment=f"{who.comment} ({which})".strip()).act(), name="settle"
         )
+    tell(around)
     if settled is Settled.RESEND:
         start_again(around, api, batch_id)
     return len(chosen)
+
+
+def revoke_links(around: Surroundings, batch_id: int, rows: Collection[int] | None, *, who: Person) -> int:
+    """End links that were sent, from this moment on; again changes nothing, and there is no way back.
+
+    Args:
+        around: the ledger.
+        batch_id: the batch.
+        rows: its recipients; all of them if None.
+        who: who ends them.
+
+    Returns:
+        How many links ended that had not ended in this way before.
+
+    Raises:
+        NotAllowed: the batch is not done with sending, or nothing was sent to one of the rows.
+    """
+    with around.database.write() as session:
+        batch = batches.by_id(session, batch_id)
+        if rows is None:
+            _require_sent(batch)
+            ended = batch.sent if visits.revoke_all(session, batch_id, now=now()) else 0
+            which = "all links"
+        else:
+            if not_sent := sorted(set(rows) - visits.sent_rows(session, batch_id, rows)):
+                raise NotAllowed(
+                    f"Nothing was sent to row {not_sent[0]} of batch {batch_id}, so it has no link to revoke."
+                )
+            ended = visits.revoke(session, batch_id, rows, now=now())
+            which = f"rows {', '.join(map(str, sorted(set(rows))))}"
+        if ended:
+            act = replace(who, comment=f"{who.comment} ({which})".strip()).act()
+            batches.note_act(session, batch_id, act, name="revoke links")
+    return ended
+
+
+def _require_sent(batch: Batch) -> None:
+    if batch.phase in {Phase.SENDING, Phase.PAUSED} or (
+        batch.phase == Phase.WAITING and batch.status == Status.APPROVED
+    ):
+        raise NotAllowed(
+            f"Batch {batch.id} is still being sent. Reject it first, then revoke the links that have left."
+        )
+    if batch.phase not in {Phase.SETTLING, Phase.FINISHED, Phase.STOPPED} or batch.sent == 0:
+        raise NotAllowed(f"Nothing of batch {batch.id} was sent, so it has no link to revoke.")
+
+
+def expire_links(around: Surroundings, batch_id: int, last_day: date, *, who: Person) -> datetime:
+    """Let the links of a batch end with a day, in UTC, in place of what its process says; the same again changes nothing.
+
+    Returns:
+        The moment from which they cannot be opened.
+
+    Raises:
+        NotAllowed: the day is over.
+    """
+    ends = datetime.combine(last_day + timedelta(days=1), time(), UTC)
+    if ends <= now():
+        raise NotAllowed(f"{last_day} is over. Give a later day, or revoke the links to end them now.")
+    with around.database.write() as session:
+        if batches.by_id(session, batch_id).links_expire_at != ends:
+            batches.note(session, batch_id, links_expire_at=ends)
+            act = replace(who, comment=f"{who.comment} (after {last_day})".strip()).act()
+            batches.note_act(session, batch_id, act, name="expire links")
+    return ends
 
 
 def let_go_on(around: Surroundings, api: PrefectApi, batch_id: int, *, who: Person) -> None:
@@ -281,9 +373,20 @@ def start_again(around: Surroundings, api: PrefectApi, batch_id: int) -> None:
         batch = batches.by_id(session, batch_id)
         version = processes.version_by_id(session, batch.process_version_id)
         name, key = batch.name, version.key
-    run_id = api.start(batch_id=batch_id, name=name, tags=_tags(batch_id, key))
+    run_id = api.start(batch_id=batch_id, name=name, tags=tags(batch_id, key))
     with around.database.write() as session:
         batches.note(session, batch_id, flow_run_id=run_id)
+
+
+def acting(around: Surroundings, email: str, right: Right, *, what: str, via: str, comment: str = "") -> Person:
+    """Somebody for whom a shell speaks; once there are users, one of them who has the right.
+
+    Raises:
+        NotAllowed: that is no email address.
+        Forbidden: they are no active user, or have not the right.
+    """
+    require_right(around, email_of(email, what), right)
+    return Person(email, via, comment)
 
 
 def email_of(value: str, what: str) -> str:

@@ -4,3 +4,4 @@ from __future__ import annotations
 
 POOL = "bulk-sender"
 DEPLOYMENT = "send-batch/send-batch"
+CREATE = "create-batch/create-batch"

@@ -56,6 +56,15 @@ class PrefectApi:
         )
         return str(run["id"])
 
+    def form(self, deployment: str) -> tuple[str, dict[str, Any]] | None:
+        """A deployment's id and the schema of its form; None if it is not there."""
+        found = self._call("GET", f"deployments/name/{deployment}", None, missing={})
+        return (str(found["id"]), dict(found["parameter_openapi_schema"] or {})) if found else None
+
+    def change_form(self, deployment_id: str, schema: dict[str, Any]) -> None:
+        """Give a deployment another schema of its form; without it, the rest of the deployment stays."""
+        self._call("PATCH", f"deployments/{deployment_id}", {"parameter_openapi_schema": schema})
+
     def resume(self, run_id: str, answers: dict[str, str], *, wait_seconds: float) -> bool:
         """Resume a suspended run with the answers to its form.
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tasks.report import result_name, write_file, write_problems
+from tasks.report import original_or_result, result_name, write_file, write_problems
 
-__all__ = ["result_name", "write_file", "write_problems"]
+__all__ = ["original_or_result", "result_name", "write_file", "write_problems"]

@@ -9,7 +9,7 @@ import asyncio
 import importlib
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import yaml
 from prefect import Flow
@@ -23,10 +23,14 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
+from deployments.form import offer_processes
 from settings import SANDBOX_SENDGRID_KEY, SANDBOX_TWILIO_SID, SANDBOX_TWILIO_TOKEN, Settings, load
 from tasks.credentials import BLOCK, SendGridAccount, TwilioAccount
 from tasks.limits import EMAIL_LIMIT, SMS_LIMIT
+from tasks.recovery import SWEEP_INBOX
+from tasks.surroundings import surround
 
 Account = TypeVar("Account", SendGridAccount, TwilioAccount)
 PREFECT_YAML = Path(__file__).parent.parent / "prefect.yaml"
@@ -81,9 +85,10 @@ async def set_up(settings: Settings) -> None:
         await _limit(client, SMS_LIMIT, settings.sms_per_second)
         await _accounts(settings)
         for deployment in yaml.safe_load(PREFECT_YAML.read_text())["deployments"]:
-            await _deploy(client, deployment)
+            await _deploy(client, deployment, settings)
         for automation in AUTOMATIONS:
             await automate(client, automation)
+    await asyncio.to_thread(offer_processes, surround(settings))
 
 
 async def _limit(client: PrefectClient, name: str, per_second: int) -> None:
@@ -137,10 +142,12 @@ async def _known(kind: type[Account]) -> Account | None:
     return found if isinstance(found, kind) else None
 
 
-async def _deploy(client: PrefectClient, entry: dict[str, Any]) -> None:
+async def _deploy(client: PrefectClient, entry: dict[str, Any], settings: Settings) -> None:
     module, name = entry["entrypoint"].rsplit(".", 1)
     limit: dict[str, Any] = entry.get("concurrency_limit", {})
     flow: Flow[Any, Any] = getattr(importlib.import_module(module), name)
+    # Where no inbox is set, a run a minute would be for nothing.
+    active = entry["name"] != SWEEP_INBOX or settings.inbox_url is not None
     await client.create_deployment(
         flow_id=await client.create_flow(flow),
         name=entry["name"],
@@ -148,10 +155,11 @@ async def _deploy(client: PrefectClient, entry: dict[str, Any]) -> None:
         entrypoint=entry["entrypoint"],
         tags=entry.get("tags", []),
         work_pool_name=entry["work_pool"]["name"],
-        parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
+        job_variables=entry["work_pool"]["job_variables"],
+        parameter_openapi_schema=form_of(flow),
         pull_steps=[],
         path=".",
-        schedules=[_schedule(schedule) for schedule in entry.get("schedules", [])],
+        schedules=[_schedule(schedule, active=active) for schedule in entry.get("schedules", [])],
         concurrency_limit=limit.get("limit"),
         concurrency_options=ConcurrencyOptions(
             collision_strategy=limit["collision_strategy"], grace_period_seconds=limit["grace_period_seconds"]
@@ -161,8 +169,19 @@ async def _deploy(client: PrefectClient, entry: dict[str, Any]) -> None:
     )
 
 
-def _schedule(entry: dict[str, Any]) -> DeploymentScheduleCreate:
-    return DeploymentScheduleCreate(slug=entry["slug"], schedule=IntervalSchedule(interval=entry["interval"]))
+def form_of(flow: Flow[Any, Any]) -> dict[str, Any]:
+    """The schema of a flow's form, with the titles that its parameters are annotated with; Prefect shows bare names."""
+    schema = parameter_schema(flow).model_dump_for_openapi()
+    for name, hint in get_type_hints(flow.fn, include_extras=True).items():
+        for note in getattr(hint, "__metadata__", ()):
+            if isinstance(note, FieldInfo) and note.title:
+                schema["properties"][name]["title"] = note.title
+    return schema
+
+
+def _schedule(entry: dict[str, Any], *, active: bool) -> DeploymentScheduleCreate:
+    times = {name: entry[name] for name in ("interval", "anchor_date") if name in entry}
+    return DeploymentScheduleCreate(slug=entry["slug"], active=active, schedule=IntervalSchedule(**times))
 
 
 async def automate(client: PrefectClient, wanted: AutomationCore) -> None:

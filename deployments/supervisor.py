@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import psutil
@@ -208,6 +209,8 @@ def environment(settings: Settings) -> dict[str, str]:
     return {
         **inherited,
         **settings.as_environment(),
+        # Runs are started as `python -m …`, by our own Python.
+        "PATH": os.pathsep.join(filter(None, (str(Path(sys.executable).parent), os.environ.get("PATH")))),
         "PREFECT_API_URL": settings.prefect_url,
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_PROFILES_PATH": str(home / "prefect" / "profiles.toml"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sqlmodel import Session
 
 from domain.states import RequestState
-from models import batches, lookups, requests
+from models import batches, lookups, requests, visits
 from models.recipients import counts, deliveries
 from models.tables import Batch, ProcessVersion
 
@@ -41,10 +42,28 @@ def batch_view(session: Session, batch: Batch, version: ProcessVersion) -> dict[
 def detailed_view(
     session: Session, batch: Batch, version: ProcessVersion, *, delivery_days: int, now: datetime
 ) -> dict[str, Any]:
-    """The same with `deliveries`: for each channel, how many of the accepted messages have come how far."""
+    """The same with `deliveries`: for each channel, how many of the accepted messages have come how far; and `links`."""
     silent_since = now - timedelta(days=delivery_days)
     found = deliveries(session, batches.id_of(batch), silent_since=silent_since)
-    return {**batch_view(session, batch, version), "deliveries": found}
+    return {**batch_view(session, batch, version), "deliveries": found, "links": links_view(session, batch)}
+
+
+def links_view(session: Session, batch: Batch) -> dict[str, Any]:
+    """How many links of a batch were opened, started, completed and revoked, and whether all of them ended."""
+    return {
+        **asdict(visits.counts(session, batches.id_of(batch))),
+        "expire_at": batch.links_expire_at.isoformat() if batch.links_expire_at else None,
+        "revoked_at": batch.links_revoked_at.isoformat() if batch.links_revoked_at else None,
+    }
+
+
+def visits_view(session: Session, batch_id: int, rows: Collection[int]) -> dict[int, dict[str, str | None]]:
+    """What some recipients did with their links, for a page of them: times by row; most have none and are left out."""
+    names = ("opened_at", "started_at", "completed_at", "revoked_at")
+    return {
+        row: {name: at.isoformat() if (at := getattr(visit, name)) else None for name in names}
+        for row, visit in visits.of_rows(session, batch_id, rows).items()
+    }
 
 
 def doubts_view(session: Session, batch_id: int) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import polars as pl
 
-from domain.frames import PROBLEM, ROW, STATUSES
+from domain.frames import PROBLEM, ROW, STATUSES, VISITS
 from domain.rules import Severity
 
 Stage = Literal["check", "send"]
@@ -47,7 +47,17 @@ ROW_OF_PROBLEM = r"^Row (\d+): "
 """The number of the row in the text of its problem."""
 
 
-def annotate(recipients: pl.DataFrame, problems: pl.DataFrame, messages: pl.DataFrame, *, stage: Stage) -> pl.DataFrame:
+NO_VISITS = pl.DataFrame(schema=VISITS)
+
+
+def annotate(
+    recipients: pl.DataFrame,
+    problems: pl.DataFrame,
+    messages: pl.DataFrame,
+    *,
+    stage: Stage,
+    visits: pl.DataFrame = NO_VISITS,
+) -> pl.DataFrame:
     """Put what is known of each row into words.
 
     Args:
@@ -56,6 +66,7 @@ def annotate(recipients: pl.DataFrame, problems: pl.DataFrame, messages: pl.Data
         messages: MESSAGES, at most one per recipient and channel; a valid row without any is waiting. Not read
             at the stage `check`.
         stage: `check` before anything may be sent (Ready, Problem), `send` from the approval on.
+        visits: VISITS, at most one per row. Not read at the stage `check`.
 
     Returns:
         STATUSES, the same n rows in the same order; no text begins like a formula.
@@ -64,15 +75,17 @@ def annotate(recipients: pl.DataFrame, problems: pl.DataFrame, messages: pl.Data
     if stage == "check":
         status = pl.when("valid").then(pl.lit("Ready")).otherwise(pl.lit("Problem"))
         nothing = pl.lit(None, pl.String)
-        return _statuses(known, status, pl.col("problems"), *[nothing] * 5)
+        return _statuses(known, status, pl.col("problems"), *[nothing] * 8)
     known = known.join(_of_messages(messages), on=ROW, how="left", maintain_order="left")
+    known = known.join(visits, on=ROW, how="left", maintain_order="left")
     ranked = pl.col("rank").replace_strict(dict(enumerate(STATES.values())), default=None, return_dtype=pl.String)
     unsent = pl.when("valid").then(pl.lit("Waiting")).otherwise(pl.lit("Not sent"))
     detail = pl.concat_str("problems", "details", separator=" ", ignore_nulls=True)
     delivery = pl.col("step").replace_strict(dict(enumerate(DELIVERIES.values())), default=None, return_dtype=pl.String)
     told = (pl.col(name) for name in ("channels", "sent_at"))
     reported = (pl.col(name) for name in ("delivery_details", "delivery_at"))
-    return _statuses(known, pl.coalesce(ranked, unsent), detail, *told, delivery, *reported)
+    did = (pl.col(name) for name in list(VISITS)[1:])
+    return _statuses(known, pl.coalesce(ranked, unsent), detail, *told, delivery, *reported, *did)
 
 
 def bad_rows(problems: pl.DataFrame) -> pl.DataFrame:

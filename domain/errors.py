@@ -5,6 +5,8 @@
     ├─ DefinitionProblem    a process definition cannot be used: mend the YAML
     ├─ NotFound             nothing has that id or key: look it up
     ├─ NotAllowed           the thing exists, the act does not fit its state: nothing was changed
+    ├─ Forbidden            this person may not do it: ask one who may
+    │  └─ TooManyTries      not now: come back later
     ├─ SettingsProblem      a setting is missing or wrong: mend the environment
     └─ ServiceMissing       a server this needs does not answer: start it
 
@@ -14,6 +16,7 @@ recipient's address, name, token or text.
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -61,6 +64,23 @@ class NotFound(BulkSenderError):
 
 class NotAllowed(BulkSenderError):
     """The act does not fit the state of the thing; nothing was changed."""
+
+
+class Forbidden(BulkSenderError):
+    """The person may not do that, or did not show who they are; nothing was changed."""
+
+
+class TooManyTries(Forbidden):
+    """Something secret was tried too often.
+
+    Attributes:
+        until: when it may be tried again.
+    """
+
+    def __init__(self, message: str, *, until: datetime) -> None:
+        """Keep the time for programs beside the sentence for people."""
+        super().__init__(message)
+        self.until = until
 
 
 class SettingsProblem(BulkSenderError):

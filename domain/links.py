@@ -2,7 +2,9 @@
 
 A token is the pair (batch, row) under deterministic authenticated encryption
 (AES-SIV, RFC 5297) with a key derived from the secret: 128 bits of authentication,
-nothing stored, the same link in every attempt and on every channel.
+nothing stored, the same link in every attempt and on every channel. References and
+codes, by which a process's own platform knows a recipient, are sealed in the same way
+and can never be taken for one another.
 """
 
 from __future__ import annotations
@@ -10,10 +12,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -21,7 +25,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from domain.errors import NotFound
 
 _PLACE = struct.Struct(">II")
+_CODE = struct.Struct(">III8s")
+_PASS = struct.Struct(">III")
 TOKEN_LENGTH = 32
+NONCE_BYTES = 8
+"""Of a code, so that each is another one."""
 PATH = "/l/"
 _WRITTEN = re.compile(r"[A-Za-z0-9_-]{32}")
 
@@ -72,6 +80,62 @@ class Links:
             return Place(*_PLACE.unpack(self._cipher.decrypt(sealed, None)))
         except (InvalidTag, ValueError, binascii.Error, struct.error) as fault:
             raise NotFound("This link is not valid.") from fault
+
+    def reference(self, place: Place) -> str:
+        """What a platform calls the recipient; the same every time, and opens nothing."""
+        return self._seal(_PLACE.pack(place.batch_id, place.row), "reference")
+
+    def referred(self, reference: str) -> Place:
+        """Whom a platform means.
+
+        Raises:
+            NotFound: for anything that this secret did not make.
+        """
+        return Place(*_PLACE.unpack(self._unseal(reference, "reference", size=_PLACE.size)))
+
+    def code(self, place: Place, *, expires_at: datetime, nonce: bytes) -> str:
+        """What a platform can exchange until `expires_at`, to the second.
+
+        Args:
+            place: the recipient.
+            expires_at: the end.
+            nonce: `NONCE_BYTES` random bytes.
+        """
+        return self._seal(_CODE.pack(place.batch_id, place.row, int(expires_at.timestamp()), nonce), "code")
+
+    def coded(self, code: str) -> tuple[Place, datetime]:
+        """Whom a code stands for, and until when it does.
+
+        Raises:
+            NotFound: for anything that this secret did not make.
+        """
+        batch_id, row, ends, _ = _CODE.unpack(self._unseal(code, "code", size=_CODE.size))
+        return Place(batch_id, row), datetime.fromtimestamp(ends, UTC)
+
+    def pass_on(self, place: Place, *, expires_at: datetime) -> str:
+        """What the browser of somebody who knew the second factor holds until `expires_at`."""
+        return self._seal(_PASS.pack(place.batch_id, place.row, int(expires_at.timestamp())), "pass")
+
+    def may_pass(self, place: Place, held: str, *, now: datetime) -> bool:
+        """Whether a browser holds a pass for this recipient."""
+        try:
+            batch_id, row, ends = _PASS.unpack(self._unseal(held, "pass", size=_PASS.size))
+        except NotFound:
+            return False
+        return Place(batch_id, row) == place and now.timestamp() < ends
+
+    def _seal(self, content: bytes, purpose: str) -> str:
+        return base64.urlsafe_b64encode(self._cipher.encrypt(content, [purpose.encode()])).decode().rstrip("=")
+
+    def _unseal(self, text: str, purpose: str, *, size: int) -> bytes:
+        try:
+            sealed = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            content = self._cipher.decrypt(sealed, [purpose.encode()])
+        except (InvalidTag, ValueError, binascii.Error) as fault:
+            raise NotFound("This is not valid.") from fault
+        if len(content) != size or not hmac.compare_digest(text, base64.urlsafe_b64encode(sealed).decode().rstrip("=")):
+            raise NotFound("This is not valid.")
+        return content
 
     @property
     def length(self) -> int:

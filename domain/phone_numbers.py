@@ -7,6 +7,7 @@ tests compare the two over all regions.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,6 @@ import polars as pl
 
 from domain.distinct import once_each
 from domain.numbering_plans import (
-    LONGEST,
     NOBODYS,
     NumberingPlan,
     Share,
@@ -25,14 +25,14 @@ from domain.numbering_plans import (
     shares,
 )
 
+TIDY = r"^\+?[0-9]{4,20}$"
 PLAIN = r"^[ ().\-/]{0,3}\+?(?:[ ().\-/]{0,3}[0-9]){4,20}[ ().\-/]{0,3}$"
 """Nothing in it can be an extension, letters, or a second number, and it is within libphonenumber's 250 characters."""
-BETWEEN = dict.fromkeys(" ().-/+", "")
-"""All that a plain number has beside digits; without regexes they are gone in half the time."""
-FEW = 300
-"""So many values of a calling code take the library as long as compiling that code's regexes takes: about 8 ms."""
-CELL, DIGITS, ABROAD, NATIONAL = pl.col("cell"), pl.col("digits"), pl.col("abroad"), pl.col("nsn")
-UNKNOWN = pl.lit(None, pl.String)
+BETWEEN = dict.fromkeys(" ().-/", "")
+"""All that a plain number has and a tidy one has not; without regexes they are gone in half the time."""
+FEW = 150
+"""So many values of a calling code take the library as long as compiling regexes for them takes: about 4 ms."""
+CELL, DIALLED, ABROAD, NATIONAL = pl.col("cell"), pl.col("dialled"), pl.col("abroad"), pl.col("nsn")
 ANSWER = pl.Struct({"number": pl.String, "is_landline": pl.Boolean})
 NO_NUMBER = {"number": None, "is_landline": None}
 
@@ -77,24 +77,23 @@ def judged_phones(cells: pl.Series, *, region: str | None, few: int = FEW) -> pl
     if cells.len() <= few:
         return _all_asked(cells, region=region)
     odd, answered = [], []
-    for share, own in _by_region(_parsed(cells, region=region), few=few):
+    for share, own in _by_region(cells, region=region, few=few):
         if share is None:
-            odd.append(own.select("place", "cell"))
+            odd.append(own["place"])
         else:
             answered.append(_answered(own, share))
     rest = pl.concat(odd)
-    answered.append(rest.select("place").hstack(_all_asked(rest["cell"], region=region)))
-    return pl.concat(answered).sort("place").select("number", "is_landline")
+    answered.append(_all_asked(cells.gather(rest), region=region).insert_column(0, rest))
+    return pl.concat(answered).sort("place").drop("place")
 
 
 def _answered(own: pl.DataFrame, share: Share) -> pl.DataFrame:
     """The numbers of one region: `place`, `number` and `is_landline`."""
     # Where being valid is how a number was found to be the region's, that was asked already.
     is_valid = pl.lit(value=True) if share.is_valid is share.is_own else share.is_valid
-    valid = own.select("place", "number", "padded", is_valid=is_valid)
-    return valid.select(
+    return own.with_columns(is_valid=is_valid).select(
         "place",
-        number=pl.when("is_valid").then("number"),
+        number=pl.when("is_valid").then(pl.concat_str(pl.lit("+" + share.calling_code), NATIONAL)),
         is_landline=pl.when("is_valid").then(share.is_landline),
     )
 
@@ -117,24 +116,45 @@ def _asked(text: str, *, region: str | None) -> dict[str, Any]:
     return {"number": number, "is_landline": kind == phonenumbers.PhoneNumberType.FIXED_LINE}
 
 
-def _parsed(cells: pl.Series, *, region: str | None) -> pl.DataFrame:
-    """`place`, `cell`, `home` and `nsn`: libphonenumber's `parse` up to the national prefix.
+def _by_region(cells: pl.Series, *, region: str | None, few: int) -> Iterator[tuple[Share | None, pl.DataFrame]]:
+    """`place` and `nsn` of each number once, with its region's share of the numbering plan; with None where the library must be asked."""
+    homes = defaultdict(list)
+    for home, numbers in _parsed(cells, region=region):
+        homes[home].append(numbers)
+    for home, parts in homes.items():
+        plan, numbers = numbering_plan(home), pl.concat(parts)
+        if plan is None or numbers.height <= few:
+            yield None, numbers
+        else:
+            yield from _shared_out(_significant(numbers, plan), plan.calling_code, few=few)
 
-    `home` is the region whose numbering plan applies; null where the library must be asked.
+
+def _parsed(cells: pl.Series, *, region: str | None) -> Iterator[tuple[str | None, pl.DataFrame]]:
+    """libphonenumber's `parse` up to the national prefix: `place` and `nsn` of all numbers.
+
+    With the region whose numbering plan applies; with None where the library must be asked.
     """
-    plan = numbering_plan(region) if region is not None else None
-    numbers = pl.DataFrame({"cell": cells}).with_row_index("place")
-    plain = pl.when(CELL.str.contains(PLAIN)).then(CELL.str.replace_many(BETWEEN))
-    numbers = numbers.with_columns(digits=plain)
+    plan = numbering_plan(region)
+    numbers = pl.DataFrame({"dialled": _dialled(cells)}).with_row_index("place")
     numbers = numbers.with_columns(abroad=_after_international_prefix(plan))
-    is_abroad, is_odd = numbers["abroad"].is_not_null(), numbers["digits"].is_null()
-    here = numbers.filter(~is_abroad & ~is_odd)
-    parsed = [_odd(numbers.filter(is_odd)), _from_abroad(numbers.filter(is_abroad))]
-    return pl.concat([*parsed, _odd(here) if plan is None else _from_here(here, plan, region=region)])
+    is_abroad, is_plain = numbers["abroad"].is_not_null(), numbers["dialled"].is_not_null()
+    yield None, numbers.filter(~is_plain).select("place", nsn=DIALLED)
+    yield from _from_abroad(numbers.filter(is_abroad))
+    here = numbers.filter(is_plain & ~is_abroad).select("place", nsn=DIALLED)
+    if plan is None:
+        yield None, here
+    else:
+        yield from _from_here(here, plan, region=region)
 
 
-def _odd(numbers: pl.DataFrame) -> pl.DataFrame:
-    return numbers.select("place", "cell", home=UNKNOWN, nsn=UNKNOWN)
+def _dialled(cells: pl.Series) -> pl.Series:
+    """The digits, after a plus where there is one; null where a cell is not plain."""
+    odd = (~cells.str.contains(TIDY)).fill_null(value=True).arg_true()
+    if odd.is_empty():
+        return cells
+    spaced = pl.DataFrame({"cell": cells.gather(odd)})
+    plain = spaced.select(pl.when(CELL.str.contains(PLAIN)).then(CELL.str.replace_many(BETWEEN)))
+    return cells.clone().scatter(odd, plain.to_series())
 
 
 def _after_international_prefix(plan: NumberingPlan | None) -> pl.Expr:
@@ -142,39 +162,35 @@ def _after_international_prefix(plan: NumberingPlan | None) -> pl.Expr:
 
     `_parse_prefix_as_idd`: no calling code begins with 0, so a prefix before a 0 is none.
     """
-    has_plus = CELL.str.contains("+", literal=True)
-    after_plus = pl.when(has_plus).then(DIGITS)
+    after_plus = pl.when(DIALLED.str.starts_with("+")).then(DIALLED.str.slice(1))
     if plan is None or plan.international_prefix is None:
         return after_plus
-    rest = plan.international_prefix.rest(pl.when(~has_plus).then(DIGITS))
+    rest = plan.international_prefix.rest(DIALLED)
     return pl.coalesce(after_plus, pl.when(~rest.str.starts_with("0")).then(rest))
 
 
-def _from_abroad(numbers: pl.DataFrame) -> pl.DataFrame:
+def _from_abroad(numbers: pl.DataFrame) -> Iterator[tuple[str | None, pl.DataFrame]]:
     """`_extract_country_code`; a number that begins with no calling code is odd: after a plus it gets a second try."""
-    codes = calling_codes()
-    homes = {code: main_region(code) for code in set(codes.values())}
-    code = ABROAD.str.slice(0, 3).replace_strict(codes, default=None, return_dtype=pl.String)
-    known = numbers.with_columns(code=code)
-    return known.select(
-        "place",
-        "cell",
-        home=pl.col("code").replace_strict(homes, default=None, return_dtype=pl.String),
-        nsn=ABROAD.str.strip_prefix(pl.col("code")),
-    )
+    begins = ABROAD.str.slice(0, 3)
+    known = numbers.with_columns(code=begins.replace_strict(calling_codes(), default=None, return_dtype=pl.UInt16))
+    for (code,), own in known.group_by("code"):
+        home = None if code is None else main_region(str(code))
+        yield home, own.select("place", nsn=ABROAD.str.slice(0 if code is None else len(str(code))))
 
 
-def _from_here(numbers: pl.DataFrame, plan: NumberingPlan, *, region: str | None) -> pl.DataFrame:
+def _from_here(
+    numbers: pl.DataFrame, plan: NumberingPlan, *, region: str | None
+) -> Iterator[tuple[str | None, pl.DataFrame]]:
     """`_maybe_extract_country_code` without a plus: a calling code may still stand there, if that explains more."""
-    begins = numbers["digits"].str.starts_with(plan.calling_code)
-    coded = numbers.filter(begins).with_columns(nsn=DIGITS.str.slice(len(plan.calling_code)))
-    coded = coded.with_columns(nsn=_without_national_prefix(coded, plan))
-    fits_only_so = ~plan.is_general(DIGITS) & plan.is_general(NATIONAL)
-    has_code = fits_only_so | plan.is_too_long(DIGITS)
-    at_home = pl.when(has_code).then(pl.lit(plan.main_region)).otherwise(pl.lit(region))
-    coded = coded.select("place", "cell", home=at_home, nsn=pl.when(has_code).then(NATIONAL).otherwise(DIGITS))
-    plain = numbers.filter(~begins).select("place", "cell", home=pl.lit(region), nsn=DIGITS)
-    return pl.concat([coded, plain])
+    begins = numbers["nsn"].str.starts_with(plan.calling_code)
+    coded, whole = numbers.filter(begins), pl.col("whole")
+    rest = coded.select("place", whole=NATIONAL, nsn=NATIONAL.str.slice(len(plan.calling_code)))
+    coded = rest.with_columns(nsn=_without_national_prefix(rest, plan))
+    fits_only_so = ~plan.is_general(whole) & plan.is_general(NATIONAL)
+    has_code = coded.select(fits_only_so | plan.is_too_long(whole)).to_series()
+    yield plan.main_region, coded.filter(has_code).select("place", "nsn")
+    yield region, coded.filter(~has_code).select("place", nsn=whole)
+    yield region, numbers.filter(~begins)
 
 
 def _without_national_prefix(numbers: pl.DataFrame, plan: NumberingPlan) -> pl.Series:
@@ -189,40 +205,26 @@ def _without_national_prefix(numbers: pl.DataFrame, plan: NumberingPlan) -> pl.S
     return stripped.select(pl.when(keeps).then(NATIONAL).otherwise(rest)).to_series()
 
 
-def _by_region(parsed: pl.DataFrame, *, few: int) -> Iterator[tuple[Share | None, pl.DataFrame]]:
-    """Each number once, with its region's share of the numbering plan; with None where the library must be asked."""
-    yield None, parsed.filter(pl.col("home").is_null())
-    for (home,), numbers in parsed.drop_nulls("home").group_by("home"):
-        plan = numbering_plan(str(home))
-        regions = None if plan is None else shares(plan.calling_code)
-        if plan is None or regions is None or numbers.height <= few:
-            yield None, numbers
-        else:
-            yield from _shared_out(_significant(numbers, plan), regions, few=few)
-
-
 def _significant(numbers: pl.DataFrame, plan: NumberingPlan) -> pl.DataFrame:
-    """The end of `parse`: `nsn` without its national prefix, unless too little is left, and `number`, its E.164."""
+    """The end of `parse`: `nsn` without its national prefix, unless too little is left."""
     rest = pl.col("rest")
     stripped = numbers.with_columns(rest=_without_national_prefix(numbers, plan))
-    significant = pl.when(plan.may_stand(rest)).then(rest).otherwise(NATIONAL)
-    return stripped.select("place", "cell", nsn=significant).with_columns(
-        number=pl.concat_str(pl.lit("+" + plan.calling_code), NATIONAL),
-        padded=NATIONAL.str.pad_start(LONGEST, "x"),
-    )
+    return stripped.select("place", nsn=pl.when(plan.may_stand(rest)).then(rest).otherwise(NATIONAL))
 
 
 def _shared_out(
-    numbers: pl.DataFrame, regions: tuple[Share, ...], *, few: int
+    numbers: pl.DataFrame, calling_code: str, *, few: int
 ) -> Iterator[tuple[Share | None, pl.DataFrame]]:
     """`region_code_for_number`: each number with the first region that it can be of, or with nobody's share."""
-    for share in regions:
-        marked = numbers.with_columns(own=share.is_own)
-        if not marked["own"].any():
-            continue
-        yield share, marked.filter("own")
-        numbers = marked.filter(~pl.col("own"))
-        if numbers.height <= few:
-            yield None, numbers
-            return
-    yield NOBODYS, numbers
+    for (digits,), same in numbers.group_by(NATIONAL.str.len_bytes()):
+        regions = shares(calling_code, digits)
+        rest = same
+        for share in regions or ():
+            if rest.height <= few:
+                break
+            own = rest.select(share.is_own).to_series()
+            if own.any():
+                yield share, rest.filter(own)
+                rest = rest.filter(~own)
+        is_few = ...
+        yield NOBODYS, rest

@@ -57,6 +57,10 @@ class DataItem(_Strict):
     choices: tuple[str, ...] = ()
     format: str | None = None
     """For dates: the strptime pattern in which this process's files write a day, beside ISO."""
+    label: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """What the form calls it; its name as words if None."""
+    help: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """A sentence below its label."""
 
     @model_validator(mode="after")
     def _choices_fit_type(self) -> Self:
@@ -144,6 +148,12 @@ class ProcessDefinition(_Strict):
     default_region: str
     start_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
     right_to_left: bool = False
+    lang: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
+    """The language in which the process speaks, as web pages name it: `he`, `pt-BR`."""
+    link_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    """For how many days a link can be opened after it was sent; None for as long as anybody likes."""
+    second_factor: str | None = None
+    """The data item that people must know before anything personal shows."""
     when_unresolved: WhenUnresolved = WhenUnresolved.HOLD
     data_items: Annotated[tuple[DataItem, ...], Field(min_length=1)]
     workflow: tuple[Step, ...] = ()
@@ -168,6 +178,11 @@ class ProcessDefinition(_Strict):
         """The item that holds a recipient's phone number: the first of type phone."""
         return self._first(ItemType.PHONE)
 
+    @property
+    def factor_item(self) -> DataItem | None:
+        """The item that people must know the value of before anything personal shows."""
+        return next((item for item in self.data_items if item.name == self.second_factor), None)
+
     def _first(self, item_type: ItemType) -> DataItem | None:
         return next((item for item in self.data_items if item.type is item_type), None)
 
@@ -187,6 +202,20 @@ def _complaints(definition: ProcessDefinition) -> Iterator[Complaint]:
         if item.name.casefold() == LINK:
             yield ("data_items", place), "a data item may not be called link: that word stands for the personal link"
         seen.add(item.name.casefold())
+    if definition.second_factor is not None:
+        if definition.factor_item is None:
+            listed = ", ".join(item.name for item in definition.data_items)
+            yield ("second_factor",), f"{definition.second_factor!r} is no data item; known are {listed}"
+        elif not definition.factor_item.required:
+            yield (
+                ("second_factor",),
+                f"{definition.second_factor} may be empty, and then nobody could open their form; make it required: true",
+            )
+        elif definition.factor_item.type in {ItemType.BOOLEAN, ItemType.CHOICE}:
+            yield (
+                ("second_factor",),
+                f"{definition.second_factor} is a {definition.factor_item.type}, which anybody can guess; name another data item",
+            )
     starts = [place for place, step in enumerate(definition.workflow) if step.phase == "start"]
     for place in starts[1:]:
         yield ("workflow", place), "the workflow has two start phases; keep one"

@@ -37,11 +37,14 @@ def header_among(rows: Sequence[Sequence[str | None]], titles: Sequence[str]) ->
         The index of the header in `rows`, and how many of the titles it has.
     """
     wanted = {folded(title) for title in titles}
-    known = [len(wanted & {folded(cell) for cell in row if cell}) for row in rows]
-    sure = min(ENOUGH, max(len(wanted), 1))
-    for place, count in enumerate(known):
-        if count >= sure:
-            return place, count
+    if not wanted:
+        return 0, 0
+    sure = min(ENOUGH, len(wanted))
+    known: list[int] = []
+    for place, row in enumerate(rows):
+        known.append(len(wanted & {folded(cell) for cell in row if cell}))
+        if known[place] >= sure:
+            return place, known[place]
     below = next((place for place, row in enumerate(rows) if sum(map(_is_filled, row)) > 1), 0)
     if rows and known[below]:
         return below, known[below]

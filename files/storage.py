@@ -6,11 +6,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import fsspec
 
 from domain.errors import NotFound, SettingsProblem
+
+_PART = ".part-"
+"""Begins the name of a file that is still being written."""
 
 
 class Storage:
@@ -37,7 +41,7 @@ class Storage:
         if self._is_local:
             target = Path(self._path(key))
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=_PART, delete=False) as part:
                 pass
             shutil.copyfile(source, part.name)
             Path(part.name).replace(target)
@@ -70,6 +74,39 @@ class Storage:
         """Remove everything whose key begins with `folder/`; nothing there is no error."""
         if self._files.exists(self._path(folder)):
             self._files.rm(self._path(folder), recursive=True)
+
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders directly below one; none where nothing was kept there."""
+        return self._below(folder, "directory")
+
+    def files(self, folder: str) -> list[str]:
+        """The names of the files directly in a folder; none where nothing was kept there."""
+        return self._below(folder, "file")
+
+    def is_older(self, folder: str, than: datetime) -> bool:
+        """Whether everything below a folder was written before that moment."""
+        if self._is_local:
+            top = Path(self._path(folder))
+            return all(path.lstat().st_mtime < than.timestamp() for path in (top, *top.rglob("*")))
+        changed = [self._files.modified(path) for path in self._files.find(self._path(folder))]
+        return all((one if one.tzinfo else one.replace(tzinfo=UTC)) < than for one in changed)
+
+    def remove_parts(self, before: datetime) -> int:
+        """Remove files that a killed process was writing; gives how many there were. A bucket has none."""
+        if not self._is_local:
+            return 0
+        found = [part for part in Path(self._base).rglob(f"{_PART}*") if part.is_file()]
+        dead = [part for part in found if part.lstat().st_mtime < before.timestamp()]
+        for part in dead:
+            part.unlink(missing_ok=True)
+        return len(dead)
+
+    def _below(self, folder: str, kind: str) -> list[str]:
+        try:
+            entries = self._files.ls(self._path(folder), detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry["type"] == kind)
 
     def _path(self, key: str) -> str:
         parts = PurePosixPath(key).parts

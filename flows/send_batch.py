@@ -19,7 +19,7 @@ from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from domain.signing import result_url
-from tasks import approval, ingest, limits, reconcile, report, send, shown, split, validate
+from tasks import approval, ingest, limits, milestones, reconcile, report, send, shown, split, validate
 from tasks.credentials import halt_refused_sender, open_providers
 from tasks.surroundings import here
 
@@ -40,13 +40,15 @@ def send_batch(batch_id: int) -> State[None] | None:
     ingest_file(batch_id)
     validate_rows(batch_id)
     if approval.has_failed(here(), batch_id):
+        announce(batch_id)
         return Failed(
             message=f"Batch {batch_id} cannot be used; its reason stands in: bulk-sender batch show {batch_id}"
         )
     if not await_approval(batch_id):
-        announce(batch_id, "stopped")
+        announce(batch_id)
         return None
     chunks = split_into_chunks(batch_id)
+    milestones.tell(here())
     progress = shown.start_progress(here(), batch_id)
     while chunks:
         sending = [
@@ -58,7 +60,8 @@ def send_batch(batch_id: int) -> State[None] | None:
             chunk_run.result()
         # A doubt that was settled meanwhile may have left people to write to.
         chunks = split.left(here(), batch_id)
-    announce(batch_id, reconcile_batch(batch_id))
+    reconcile_batch(batch_id)
+    announce(batch_id)
     write_result(batch_id)
     return None
 
@@ -74,7 +77,7 @@ def validate_rows(batch_id: int) -> None:
     """Judge the rows, write the recipients, show the check."""
     if validate.validate(here(), batch_id):
         shown.show_check(here(), batch_id)
-        announce(batch_id, "waiting")
+        announce(batch_id)
 
 
 def await_approval(batch_id: int) -> bool:
@@ -95,7 +98,7 @@ def await_approval(batch_id: int) -> bool:
             key=f"approval-{revision}-{asked[revision]}",
         )
         refusal = approval.decide(here(), batch_id, form, revision=revision)
-    announce(batch_id, "decided")
+    announce(batch_id)
     return decided
 
 
@@ -136,7 +139,7 @@ def write_result(batch_id: int) -> None:
     shown.show_result(batch_id, result_url(around.settings.secret, base=around.settings.links_base, batch_id=batch_id))
 
 
-def announce(batch_id: int, milestone: str) -> None:
-    """Show a milestone in the Prefect UI."""
+def announce(batch_id: int) -> None:
+    """Show in the Prefect UI what a batch has come to."""
     run_id = flow_run.id
-    shown.announce(here(), batch_id, milestone, run_id=UUID(run_id) if run_id else None)
+    shown.announce(here(), batch_id, run_id=UUID(run_id) if run_id else None)

@@ -7,7 +7,7 @@ from prefect import flow
 from channels.sendgrid import SendGrid
 from channels.twilio import Twilio
 from domain.signing import result_url
-from tasks import recovery, report, shown
+from tasks import milestones, recovery, report, shown
 from tasks import settle as doubts
 from tasks.credentials import open_providers
 from tasks.surroundings import here
@@ -24,6 +24,7 @@ def settle() -> None:
     for batch_id in report.unreported(here(), settled):
         write_result(batch_id)
     recovery.go_on(here())
+    milestones.tell(here())
 
 
 def open_witness(channel: str) -> SendGrid | Twilio:
@@ -34,7 +35,7 @@ def open_witness(channel: str) -> SendGrid | Twilio:
 def write_result(batch_id: int) -> None:
     """Write the result file, link to it and tell of it, as the batch's own run does at its end."""
     around = here()
-    phase = report.keep_file(around, batch_id)
+    report.keep_file(around, batch_id)
     shown.show_reconciliation(around, batch_id)
     shown.show_result(batch_id, result_url(around.settings.secret, base=around.settings.links_base, batch_id=batch_id))
-    shown.announce(around, batch_id, phase, run_id=None)
+    shown.announce(around, batch_id, run_id=None)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 from sqlmodel import Session, col, func, or_, select
 
 from domain.errors import NotAllowed, NotFound
+from domain.milestones import OF_ACT, OF_PHASE, Milestone
+from domain.rights import known_as
 from domain.states import AT_REST, REJECTABLE, Phase, Status, before_phase
-from models import processes
+from models import milestones, processes
 from models.bulk import changed_rows
 from models.tables import Batch, Decision, ProcessVersion
 
@@ -22,6 +24,7 @@ SORTS = {
     "created": col(Batch.created_at),
     "process": func.lower(ProcessVersion.name),
     "sender": func.lower(Batch.sender),
+    "sent": col(Batch.sent),
     "status": col(Batch.status),
 }
 
@@ -40,6 +43,7 @@ def add(session: Session, batch: Batch) -> Batch:
     """Write a new batch and give it its id."""
     session.add(batch)
     session.flush()
+    milestones.note(session, id_of(batch), Milestone.CREATED, now=batch.created_at)
     return batch
 
 
@@ -55,6 +59,16 @@ def by_id(session: Session, batch_id: int) -> Batch:
     return batch
 
 
+def by_uid(session: Session, uid: str) -> Batch | None:
+    """The batch of that uid, if there is one."""
+    return session.exec(select(Batch).where(Batch.uid == uid)).first()
+
+
+def uids(session: Session) -> set[str]:
+    """The uids of all batches."""
+    return set(session.exec(select(Batch.uid)))
+
+
 def id_of(batch: Batch) -> int:
     """The id of a batch that was written."""
     if batch.id is None:
@@ -64,23 +78,55 @@ def id_of(batch: Batch) -> int:
 
 
 def matching(
-    session: Session, *, statuses: Collection[str], search: str = "", sort: str = "created"
+    session: Session,
+    *,
+    statuses: Collection[str],
+    search: str = "",
+    sort: str = "created",
+    descending: bool | None = None,
+    limit: int | None = None,
+    offset: int = 0,
 ) -> list[tuple[Batch, ProcessVersion]]:
     """Batches with one of `statuses` (`ARCHIVED` among them or not) whose name holds `search`, in any case.
 
     An archived batch is found by `ARCHIVED` alone, whatever was decided about it.
+
+    Args:
+        session: a transaction.
+        statuses: of the batches.
+        search: a part of their name.
+        sort: one of `SORTS`.
+        descending: from the end; None for what is usual: the newest first, names from A.
+        limit: how many at most.
+        offset: how many to pass over.
     """
-    shown = (col(Batch.status).in_(list(statuses)) & col(Batch.archived_at).is_(None)) | (
+    from_end = sort == "created" if descending is None else descending
+    order = (SORTS[sort].desc() if from_end else SORTS[sort].asc(), col(Batch.id).desc())
+    # Only the ids are sorted: a whole row holds what its check found, and 10,000 of them are slow to carry.
+    page = select(Batch.id).join(ProcessVersion).where(_shown(statuses, search)).order_by(*order)
+    page = page.limit(limit).offset(offset)
+    found = select(Batch, ProcessVersion).join(ProcessVersion).where(col(Batch.id).in_(page)).order_by(*order)
+    return list(session.exec(found).all())
+
+
+def how_many(session: Session, *, statuses: Collection[str], search: str = "") -> int:
+    """How many batches `matching` finds in all."""
+    return session.exec(select(func.count()).select_from(Batch).where(_shown(statuses, search))).one()
+
+
+def _shown(statuses: Collection[str], search: str) -> ColumnElement[bool]:
+    wanted = (col(Batch.status).in_(list(statuses)) & col(Batch.archived_at).is_(None)) | (
         col(Batch.archived_at).is_not(None) & (ARCHIVED in statuses)
     )
-    query = select(Batch, ProcessVersion).join(ProcessVersion).where(shown)
-    if search:
-        escaped = search.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        query = query.where(func.lower(Batch.name).like(f"%{escaped}%", escape="\\"))
-    newest_first = sort == "created"
-    order = SORTS[sort]
-    query = query.order_by(order.desc() if newest_first else order, col(Batch.id).desc())
-    return list(session.exec(query).all())
+    if not search:
+        return wanted
+    escaped = search.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return wanted & func.lower(Batch.name).like(f"%{escaped}%", escape="\\")
+
+
+def some(session: Session, ids: Collection[int]) -> list[tuple[Batch, ProcessVersion]]:
+    """The batches of these ids that there are."""
+    return list(session.exec(select(Batch, ProcessVersion).join(ProcessVersion).where(col(Batch.id).in_(ids))).all())
 
 
 def in_phases(session: Session, phases: Collection[Phase]) -> list[Batch]:
@@ -117,7 +163,10 @@ def advance(
     )
     if seen_revision is not None:
         statement = statement.where(col(Batch.revision) == seen_revision)
-    return changed_rows(session, statement.values(phase=to.value, phase_at=now, **changes)) == 1
+    moved = changed_rows(session, statement.values(phase=to.value, phase_at=now, **changes)) == 1
+    if moved:
+        milestones.note(session, batch_id, OF_PHASE.get(to), now=now)
+    return moved
 
 
 def note(session: Session, batch_id: int, **changes: Any) -> None:  # noqa: ANN401  columns of any type
@@ -140,7 +189,15 @@ def without_result(session: Session, phases: Collection[Phase]) -> list[int]:
     return sorted(found for found in session.exec(query) if found is not None)
 
 
-def approve(session: Session, batch_id: int, act: Act, *, link_print: str, seen_revision: int | None = None) -> None:
+def approve(
+    session: Session,
+    batch_id: int,
+    act: Act,
+    *,
+    link_print: str,
+    seen_revision: int | None = None,
+    four_eyes: bool = True,
+) -> None:
     """Decide that a checked batch may be sent; doing it again changes nothing.
 
     Args:
@@ -149,22 +206,40 @@ def approve(session: Session, batch_id: int, act: Act, *, link_print: str, seen_
         act: who approves it.
         link_print: what the batch remembers of how its links are made.
         seen_revision: the revision that they were shown; the present one if None.
+        four_eyes: whether it must be somebody who neither created the batch nor corrected its rows.
 
     Raises:
         NotAllowed: it was rejected, is still being checked, could not be used, has nobody to write to, is
-            archived, or is not what they were shown.
+            archived, is not what they were shown, or they made it themselves.
     """
     batch = by_id(session, batch_id)
     _require_seen(batch, seen_revision)
     if batch.status == Status.APPROVED:
         return
+    require_approvable(session, batch, by=act.by, four_eyes=four_eyes)
+    _decide(session, batch, Status.APPROVED, values={"link_print": link_print}, phases={Phase.WAITING})
+    _record(session, batch, act, name="approve")
+
+
+def require_approvable(session: Session, batch: Batch, *, by: str, four_eyes: bool) -> None:
+    """Make sure that somebody may approve a batch as it stands.
+
+    Args:
+        session: a transaction.
+        batch: not approved yet.
+        by: who wants to.
+        four_eyes: whether it must be somebody who neither created the batch nor corrected its rows.
+
+    Raises:
+        NotAllowed: with the reason.
+    """
     if batch.status == Status.ADMIN_REJECTION:
-        raise NotAllowed(f"Batch {batch_id} was rejected; a rejection is final. Create the batch again to send it.")
+        raise NotAllowed(f"Batch {batch.id} was rejected; a rejection is final. Create the batch again to send it.")
     if batch.phase == Phase.FAILED:
-        raise NotAllowed(f"Batch {batch_id} cannot be approved: {batch.reason}")
+        raise NotAllowed(f"Batch {batch.id} cannot be approved: {batch.reason}")
     if batch.phase == Phase.CHECKING:
         raise NotAllowed(
-            f"Batch {batch_id} is still being checked. Wait for it: bulk-sender batch wait {batch_id} --until waiting"
+            f"Batch {batch.id} is still being checked. Wait for it: bulk-sender batch wait {batch.id} --until waiting"
         )
     definition = processes.definition_of(processes.version_by_id(session, batch.process_version_id))
     if definition.start.email is None and definition.start.sms is None:
@@ -173,11 +248,11 @@ def approve(session: Session, batch_id: int, act: Act, *, link_print: str, seen_
             "Add one, deploy the process and create the batch again."
         )
     if batch.valid == 0:
-        raise NotAllowed(f"Batch {batch_id} has no row that can be sent. Correct the file and create the batch again.")
+        raise NotAllowed(f"Batch {batch.id} has no row that can be sent. Correct the file and create the batch again.")
     if batch.archived_at is not None:
-        raise NotAllowed(f"Batch {batch_id} is archived, so it is not sent. Create the batch again to send it.")
-    _decide(session, batch, Status.APPROVED, values={"link_print": link_print}, phases={Phase.WAITING})
-    _record(session, batch, act, name="approve")
+        raise NotAllowed(f"Batch {batch.id} is archived, so it is not sent. Create the batch again to send it.")
+    if four_eyes:
+        _require_other_eyes(session, batch, by)
 
 
 def reject(session: Session, batch_id: int, act: Act, *, seen_revision: int | None = None) -> None:
@@ -209,7 +284,22 @@ def reject(session: Session, batch_id: int, act: Act, *, seen_revision: int | No
         values={"phase": Phase.STOPPED.value, "phase_at": act.now, "reason": None},
         phases=REJECTABLE,
     )
+    milestones.note(session, batch_id, Milestone.STOPPED, now=act.now)
     _record(session, batch, act, name="reject")
+
+
+def makers(session: Session, batch: Batch) -> set[str]:
+    """Who created a batch or corrected its rows, as people are told apart by their emails."""
+    acts = select(Decision.by).where(Decision.batch_id == batch.id, col(Decision.act).in_(["create", "correct"]))
+    return {known_as(email) for email in (batch.sender, *session.exec(acts))}
+
+
+def _require_other_eyes(session: Session, batch: Batch, email: str) -> None:
+    if known_as(email) in makers(session, batch):
+        did = "created" if known_as(email) == known_as(batch.sender) else "created or corrected"
+        raise NotAllowed(
+            f"{email} {did} batch {batch.id}, and somebody else must approve it. Ask an approver who had no part in it."
+        )
 
 
 def _require_seen(batch: Batch, revision: int | None) -> None:
@@ -399,4 +489,5 @@ def _record(session: Session, batch: Batch, act: Act, *, name: str, file_sha256:
             revision=batch.revision,
         )
     )
+    milestones.note(session, id_of(batch), OF_ACT.get(name), now=act.now)
     session.flush()

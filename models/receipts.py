@@ -14,10 +14,11 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from domain.deliveries import Fate, Kind, Receipt, Saying, fold, is_duplicated
+from domain.milestones import Milestone
 from domain.splitting import EMAIL, SMS
 from domain.states import Phase, RequestState
 from domain.suppressions import Mark, suppression_of
-from models import batches, requests, suppressions, tables
+from models import batches, milestones, requests, suppressions, tables
 from models.requests import Answer
 from models.tables import Batch, Message, Recipient, Request
 
@@ -199,6 +200,7 @@ class _Piece:
         if new:
             known = batches.by_id(self._session, self._batch_id).duplicates
             batches.note(self._session, self._batch_id, duplicates=known + len(new))
+            milestones.note(self._session, self._batch_id, Milestone.DUPLICATE, now=now)
             batches.advance(self._session, self._batch_id, Phase.PAUSED, now=now, reason=DUPLICATED)
         return len(new)
 

@@ -10,10 +10,11 @@ from sqlalchemy import bindparam, delete, text
 from sqlmodel import Session, col
 
 from domain.deliveries import SILENT, WAITING, Delivery
+from domain.finding import buckets
 from domain.frames import MESSAGES, ROW
 from domain.states import MessageState
 from models.bulk import insert, read
-from models.tables import Batch, Recipient, UtcDateTime
+from models.tables import AddressRows, Batch, Recipient, UtcDateTime
 
 HELD = "suppressed"
 """The code of a request that holds the people who were left out of a send."""
@@ -41,11 +42,14 @@ def replace_all(session: Session, batch_id: int, recipients: pl.DataFrame) -> No
         batch_id: the batch.
         recipients: RECIPIENTS frame.
     """
-    session.execute(delete(Recipient).where(col(Recipient.batch_id) == batch_id))
+    for table in (Recipient, AddressRows):
+        session.execute(delete(table).where(col(table.batch_id) == batch_id))
     rows = recipients.select(
         pl.lit(batch_id).alias("batch_id"), pl.col("row").cast(pl.Int64), "valid", "email", "phone"
     )
     insert(session, "recipient", rows)
+    found = buckets(recipients).select(pl.lit(batch_id).alias("batch_id"), "bucket", "rows")
+    insert(session, "address_rows", found)
 
 
 # A recipient with one accepted message is sent, whatever became of the other channel; else the
@@ -82,13 +86,15 @@ def counts(session: Session, batch: Batch) -> Counts:
     )
 
 
-_UTC_SECONDS = {
+UTC_SECONDS = {
     "sqlite": "substr({0}, 1, 10) || 'T' || substr({0}, 12, 8) || 'Z'",
     "postgresql": """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""",
 }
-_DELIVERY = """CASE WHEN state = 'accepted' AND sent_at < :since
+"""How each database writes a time as ISO 8601 in UTC, to the second."""
+DELIVERY = """CASE WHEN state = 'accepted' AND sent_at < :since
     AND (delivery IS NULL OR delivery IN ('accepted', 'deferred')) THEN 'silent' ELSE delivery END"""
-_SINCE = bindparam("since", type_=UtcDateTime())
+SINCE = bindparam("since", type_=UtcDateTime())
+"""Of `DELIVERY`: a message that was accepted before then is waited for no longer."""
 
 
 _PLAIN = "state = 'accepted' AND delivery IS NULL"
@@ -96,7 +102,7 @@ _PLAIN = "state = 'accepted' AND delivery IS NULL"
 
 def _plain(session: Session, batch_id: int, *, silent_since: datetime) -> pl.DataFrame:
     """MESSAGES that were accepted and of which nothing was heard since: all of them but a few, so they are read lean."""
-    time = _UTC_SECONDS[session.connection().dialect.name]
+    time = UTC_SECONDS[session.connection().dialect.name]
     members = f"SELECT request, row FROM message WHERE batch_id = :batch_id AND {_PLAIN} ORDER BY request, position"  # noqa: S608  a constant of ours
     found = read(
         session, text(members), {"batch_id": batch_id}, schema=pl.Schema({"request": pl.Int64, ROW: pl.UInt32})
@@ -107,7 +113,7 @@ def _plain(session: Session, batch_id: int, *, silent_since: datetime) -> pl.Dat
         FROM message WHERE batch_id = :batch_id AND {_PLAIN} GROUP BY request"""  # noqa: S608  constants of ours
     shared = read(
         session,
-        text(of_request).bindparams(_SINCE),
+        text(of_request).bindparams(SINCE),
         {"batch_id": batch_id, "since": silent_since},
         schema=pl.Schema({"request": pl.Int64, "channel": pl.String, "sent_at": pl.String, "delivery": pl.String}),
     )
@@ -137,13 +143,13 @@ def messages(session: Session, batch_id: int, *, stopped: bool, silent_since: da
     Returns:
         MESSAGES in no order; who was left out as suppressed is `held`.
     """
-    time = _UTC_SECONDS[session.connection().dialect.name]
+    time = UTC_SECONDS[session.connection().dialect.name]
     held = f"(SELECT number FROM request WHERE batch_id = :batch_id AND code = '{HELD}')"  # noqa: S608  a constant of ours
     query = f"""SELECT row, channel, CASE WHEN state = 'failed' AND request IN {held} THEN 'held' ELSE state END, detail,
-        {time.format("sent_at")}, {_DELIVERY}, delivery_detail, {time.format("delivery_at")} FROM message
+        {time.format("sent_at")}, {DELIVERY}, delivery_detail, {time.format("delivery_at")} FROM message
         WHERE batch_id = :batch_id AND NOT ({_PLAIN}) ORDER BY request, position"""  # noqa: S608  constants of ours
     parameters = {"batch_id": batch_id, "since": silent_since}
-    odd = read(session, text(query).bindparams(_SINCE), parameters, schema=pl.Schema(MESSAGES))
+    odd = read(session, text(query).bindparams(SINCE), parameters, schema=pl.Schema(MESSAGES))
     frame = pl.concat([_plain(session, batch_id, silent_since=silent_since), odd])
     if not stopped:
         return frame
@@ -165,12 +171,12 @@ def deliveries(session: Session, batch_id: int, *, silent_since: datetime) -> di
         For each channel that was used, a count for every `Delivery`, and for those of which nothing final is known:
         `waiting`, and `silent` where the wait is over.
     """
-    query = f"""SELECT channel, delivery, count(*) FROM (SELECT channel, {_DELIVERY} AS delivery FROM message
+    query = f"""SELECT channel, delivery, count(*) FROM (SELECT channel, {DELIVERY} AS delivery FROM message
         WHERE batch_id = :batch_id AND (state = 'accepted' OR delivery IS NOT NULL)) AS known
         GROUP BY channel, delivery"""  # noqa: S608  constants of ours
     found: dict[str, dict[str, int]] = {}
     for channel, delivery, number in session.execute(
-        text(query).bindparams(_SINCE), {"batch_id": batch_id, "since": silent_since}
+        text(query).bindparams(SINCE), {"batch_id": batch_id, "since": silent_since}
     ):
         own = found.setdefault(channel, dict.fromkeys(_COUNTED, 0))
         own[delivery if delivery in _COUNTED else WAITING] += number

@@ -531,6 +531,12 @@ def doubtful(session: Session, state: RequestState, batch_id: int | None = None)
     )
 
 
+def with_unresolved(session: Session, batch_ids: Collection[int]) -> dict[int, int]:
+    """How many unresolved requests some batches have; those without any are left out."""
+    query = select(Request.batch_id, func.count()).where(text(OPEN), Request.state == RequestState.UNRESOLVED)
+    return dict(session.exec(query.where(col(Request.batch_id).in_(batch_ids)).group_by(col(Request.batch_id))).all())
+
+
 def abandoned(session: Session, *, now: datetime) -> list[int]:
     """Batches with an intent whose lease ran out, whatever phase they stand in."""
     query = select(Request.batch_id).where(

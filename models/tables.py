@@ -1,11 +1,20 @@
 """The tables. Times are UTC; rows are numbered as the operator's spreadsheet numbers them.
 
     process_version 1 ── n batch 1 ─┬ n recipient 1 ─┬ n message
-                                    │                └ n receipt
+                                    │                ├ n receipt
+                                    │                ├ 1 visit          what is known of its link
+                                    │                └ 1 submission
                                     ├ n request   1 ─┬ n message
                                     │                └ n lookup
-                                    └ n decision
+                                    ├ n decision
+                                    ├ n address_rows   where an address may stand
+                                    └ n untold
     suppression                     stands alone: an address is not written to, whatever the batch
+    account 1 ─┬ n sign_in          who may use the screen, the API and the other roads
+               ├ n api_key
+               └ n approval_code n ── 1 batch
+    tries, set_up                   stand alone: wrong passwords and codes, and the way to the first account
+    idempotent_call                 stands alone: what a program's call was answered, should it be repeated
 
 A batch's requests and messages are keyed by small numbers inside the batch, in the
 order of sending, so that a million of them are written and read in sequence.
@@ -118,6 +127,10 @@ class Batch(SQLModel, table=True):
     """How the file was written, to write the result the same way."""
     link_print: str | None = None
     """Fingerprint of the secret and address behind the links, frozen at approval."""
+    links_expire_at: datetime | None = _time()
+    """When its links end, in place of what the process says."""
+    links_revoked_at: datetime | None = _time()
+    """When all its links were ended by a person."""
 
     row_count: int = 0
     valid: int = 0
@@ -148,6 +161,17 @@ class Recipient(SQLModel, table=True):
     """E.164; None where nothing will be sent."""
     sent_at: datetime | None = _time()
     """When the first of its links was accepted."""
+
+
+class AddressRows(SQLModel, table=True):
+    """The rows of a batch in which an address of this checksum stands; see `domain.finding`."""
+
+    __tablename__ = "address_rows"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    batch_id: int = Field(foreign_key="batch.id", primary_key=True)
+    bucket: int = Field(primary_key=True)
+    rows: str = Field(sa_column=Column(Text, nullable=False))
 
 
 OPEN = "state IN ('intent', 'in_doubt', 'unresolved')"
@@ -204,6 +228,10 @@ class Request(SQLModel, table=True):
     detail: str | None = None
 
 
+RETURNED = "delivery IN ('bounced', 'undelivered', 'dropped', 'failed', 'opted_out')"
+"""Of messages that were sent and did not arrive; a query must say it in these words to be quick."""
+
+
 class Message(SQLModel, table=True):
     """One rendered email or SMS for one recipient, at its place in its request."""
 
@@ -218,6 +246,13 @@ class Message(SQLModel, table=True):
             "row",
             sqlite_where=text("state IN ('failed', 'in_doubt', 'unresolved')"),
             postgresql_where=text("state IN ('failed', 'in_doubt', 'unresolved')"),
+        ),
+        Index(
+            "ix_message_returned",
+            "batch_id",
+            "row",
+            sqlite_where=text(RETURNED),
+            postgresql_where=text(RETURNED),
         ),
         {"sqlite_with_rowid": False},
     )
@@ -317,6 +352,49 @@ class Suppression(SQLModel, table=True):
     """Who took it off the list."""
 
 
+class Visit(SQLModel, table=True):
+    """What is known of one link; most links have none. Each time is the first, and none is ever taken back."""
+
+    __tablename__ = "visit"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    batch_id: int = Field(foreign_key="batch.id", primary_key=True)
+    row: int = Field(primary_key=True)
+    opened_at: datetime | None = _time()
+    """When a person, and no scanner, had it open."""
+    started_at: datetime | None = _time()
+    completed_at: datetime | None = _time()
+    revoked_at: datetime | None = _time()
+    tries: int = 0
+    """Of the second factor, since the last right one."""
+    locked_until: datetime | None = _time()
+    """Too many of them were wrong."""
+
+
+class Submission(SQLModel, table=True):
+    """What one recipient sent; its key lets there be only one."""
+
+    __tablename__ = "submission"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    batch_id: int = Field(foreign_key="batch.id", primary_key=True)
+    row: int = Field(primary_key=True)
+    at: datetime = _time(nullable=False)
+    answers: dict[str, str | None] | None = Field(default=None, sa_column=Column(JSON))
+    """Canonical value by data item; None where the process's own platform has them."""
+
+
+class SpentCode(SQLModel, table=True):
+    """A code that a platform exchanged already; its key lets that happen once."""
+
+    __tablename__ = "spent_code"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    code_sha256: str = Field(primary_key=True)
+    expires_at: datetime = Field(sa_column=Column(UtcDateTime(), nullable=False, index=True))
+    """After this the code is worth nothing anyway, and the line may go."""
+
+
 class Decision(SQLModel, table=True):
     """One act of a person on a batch; only ever added to."""
 
@@ -325,7 +403,7 @@ class Decision(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     batch_id: int = Field(foreign_key="batch.id", index=True)
     act: str
-    """approve, reject, archive, correct, pause, resume, settle."""
+    """approve, reject, archive, correct, pause, resume, settle, revoke links, expire links."""
     by: str
     comment: str = ""
     via: str
@@ -337,3 +415,120 @@ class Decision(SQLModel, table=True):
     """… the process version …"""
     revision: int = 0
     """… and the corrections as they were."""
+
+
+class Untold(SQLModel, table=True):
+    """A milestone of a batch that is still to be told of; gone once it was."""
+
+    __tablename__ = "untold"
+
+    id: int | None = Field(default=None, primary_key=True)
+    batch_id: int = Field(foreign_key="batch.id")
+    milestone: str
+    at: datetime = _time(nullable=False)
+
+
+class Account(SQLModel, table=True):
+    """A user: somebody who may sign in. Never deleted, because the history names them."""
+
+    __tablename__ = "account"
+
+    id: int | None = Field(default=None, primary_key=True)
+    email: str = Field(unique=True)
+    """As people are told apart by it: without spaces around it, in one case."""
+    role: str
+    password_hash: str | None = None
+    """Argon2 with its parameters; None for somebody who signs in elsewhere."""
+    created_at: datetime = _time(nullable=False)
+    disabled_at: datetime | None = _time()
+
+
+class SignIn(SQLModel, table=True):
+    """A browser in which somebody is signed in."""
+
+    __tablename__ = "sign_in"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    token_sha256: str = Field(primary_key=True)
+    """Of what the browser holds; it cannot be made from this."""
+    account_id: int = Field(foreign_key="account.id", index=True)
+    began_at: datetime = _time(nullable=False)
+    seen_at: datetime = _time(nullable=False)
+    """When it was last used, to within a few minutes."""
+
+
+class ApiKey(SQLModel, table=True):
+    """A program that acts as a user."""
+
+    __tablename__ = "api_key"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    account_id: int = Field(foreign_key="account.id", index=True)
+    key_sha256: str = Field(unique=True)
+    """Of the key, which is shown once and kept nowhere."""
+    created_at: datetime = _time(nullable=False)
+    used_at: datetime | None = _time()
+    """When it was last used, to within a few minutes."""
+    revoked_at: datetime | None = _time()
+
+
+class ApprovalCode(SQLModel, table=True):
+    """A code by which the Prefect UI, which knows no users, learns who decides."""
+
+    __tablename__ = "approval_code"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    code_hash: str = Field(primary_key=True)
+    """Keyed with the installation's secret: a short code could be guessed from a plain hash."""
+    batch_id: int = Field(foreign_key="batch.id", index=True)
+    revision: int
+    account_id: int | None = Field(default=None, foreign_key="account.id", index=True)
+    """Whose it is; None for one that somebody guessed, which counts until it expires."""
+    expires_at: datetime = _time(nullable=False)
+    used_at: datetime | None = _time()
+
+
+class Tries(SQLModel, table=True):
+    """How often something secret was tried, counted from the first try of a stretch of time."""
+
+    __tablename__ = "tries"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    what: str = Field(primary_key=True)
+    """A keyed hash of the account, the network address or the batch."""
+    number: int
+    since: datetime = _time(nullable=False)
+
+
+class SetUp(SQLModel, table=True):
+    """The one row that lets the first account be made in a browser; whoever takes it away makes the account."""
+
+    __tablename__ = "set_up"
+
+    id: int = Field(primary_key=True)
+    seed: str
+    """Random; with the installation's secret it makes the code."""
+
+
+class IdempotentCall(SQLModel, table=True):
+    """A program's call that it may repeat, with the answer that the first one got."""
+
+    __tablename__ = "idempotent_call"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    holder: str = Field(primary_key=True)
+    """The name of the API key: nobody meets another's calls."""
+    key_sha256: str = Field(primary_key=True)
+    """Of the Idempotency-Key."""
+    fingerprint: str
+    """SHA-256 of what is asked."""
+    seed: str
+    """Random; names what the call makes, in all its tries."""
+    begun_at: datetime = _time(nullable=False)
+    held_since: datetime | None = _time()
+    """When somebody took it in hand who is not done; None for nobody."""
+    status: int | None = None
+    """Of the answer; None while there is none."""
+    body: str | None = Field(default=None, sa_column=Column(Text))
+    location: str | None = None

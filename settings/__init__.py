@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -86,6 +87,22 @@ class Settings(BaseSettings):
     """How long a provider may take to report what became of a message; then the wait is over."""
     upload_megabytes: Annotated[int, Field(ge=1)] = 250
     """Largest recipient file."""
+    inbox_url: str | None = None
+    """A folder or bucket, any fsspec address, with one folder a process: files dropped there become batches."""
+    inbox_sender: str | None = None
+    """The Sender Email of batches that come from the inbox."""
+    four_eyes: bool = True
+    """Whether a batch must be approved by somebody who neither created nor corrected it."""
+    password_sign_in: bool = True
+    """Whether people may sign in with a password; `false` leaves OpenID Connect alone."""
+    oidc_issuer: str | None = None
+    """OpenID Connect provider at which people sign in, such as `https://login.example.com`."""
+    oidc_client_id: str | None = None
+    """What the provider knows this installation by."""
+    oidc_client_secret: SecretStr | None = None
+    """Belongs to the client id."""
+    oidc_name: str = "single sign-on"
+    """What the button on the sign-in page calls the provider."""
 
     @property
     def database(self) -> str:
@@ -107,6 +124,11 @@ class Settings(BaseSettings):
     def links_base(self) -> str:
         """What every link begins with."""
         return (self.public_url or f"http://127.0.0.1:{self.web_port}").rstrip("/")
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the web app by https, so that cookies may insist on it."""
+        return self.links_base.startswith("https://")
 
     @property
     def prefect_url(self) -> str:
@@ -206,6 +228,9 @@ def _complaints(settings: Settings) -> list[str]:
         "SENDGRID_API_KEY": settings.sendgrid_api_key,
         "SENDGRID_HOST": settings.sendgrid_host,
         "TWILIO_HOST": settings.twilio_host,
+        "OIDC_ISSUER": settings.oidc_issuer,
+        "OIDC_CLIENT_ID": settings.oidc_client_id,
+        "OIDC_CLIENT_SECRET": settings.oidc_client_secret,
     }
     for given, needed in (
         ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"),
@@ -217,7 +242,8 @@ def _complaints(settings: Settings) -> list[str]:
             found.append(
                 f"{PREFIX}{given} is set, but {PREFIX}{needed} is missing. Set both, or neither for the sandbox."
             )
-    for name in ("public_url", "sendgrid_host", "twilio_host", "prefect_api_url"):
+    found += _sign_in_complaints(settings, given={name for name, value in sets.items() if value})
+    for name in ("public_url", "sendgrid_host", "twilio_host", "prefect_api_url", "oidc_issuer"):
         value = getattr(settings, name)
         if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
             found.append(f"{PREFIX}{name.upper()} is {value!r}; it must begin with http:// or https://.")
@@ -227,12 +253,44 @@ def _complaints(settings: Settings) -> list[str]:
         )
     if settings.secret_key is not None and len(settings.secret_key.get_secret_value()) < 32:  # noqa: PLR2004  256 bits as text
         found.append(f"{PREFIX}SECRET_KEY is shorter than 32 characters. Make one with: openssl rand -base64 36")
+    found += _inbox_complaints(settings)
     if settings.public_url is None and _leaves_the_machine(settings):
         found.append(
             f"{PREFIX}PUBLIC_URL is missing: links sent to real people would point at this machine. Set it to the address that they can reach."
         )
     if settings.public_url and settings.sms_is_real and "_" in (urlsplit(settings.public_url).hostname or ""):
         found.append(f"{PREFIX}PUBLIC_URL has a _ in its host, where Twilio posts no receipts. Use a host without one.")
+    return found
+
+
+def _inbox_complaints(settings: Settings) -> list[str]:
+    found = []
+    if settings.inbox_url and not settings.inbox_sender:
+        found.append(
+            f"{PREFIX}INBOX_URL is set, but {PREFIX}INBOX_SENDER is missing. Set it to the email of whoever answers for those batches."
+        )
+    if settings.inbox_sender and "@" not in settings.inbox_sender.strip("@"):
+        found.append(f"{PREFIX}INBOX_SENDER is {settings.inbox_sender!r}, which is no email address. Correct it.")
+    return found
+
+
+def _sign_in_complaints(settings: Settings, *, given: Collection[str]) -> list[str]:
+    """What would let nobody sign in, or the wrong people."""
+    found = []
+    needed = ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
+    present = [name for name in needed if name in given]
+    missing = [PREFIX + name for name in needed if name not in given]
+    if present and missing:
+        found.append(
+            f"{PREFIX}{present[0]} is set, but {' and '.join(missing)} is missing. Set all three, or none for passwords alone."
+        )
+    issuer = urlsplit(settings.oidc_issuer or "")
+    if issuer.scheme == "http" and issuer.hostname not in _LOOPBACK:
+        found.append(f"{PREFIX}OIDC_ISSUER is {settings.oidc_issuer!r}; it must begin with https://.")
+    if not settings.password_sign_in and not present:
+        found.append(
+            f"{PREFIX}PASSWORD_SIGN_IN is off and {PREFIX}OIDC_ISSUER is missing, so nobody could sign in. Set one of them."
+        )
     return found
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import timedelta
 from enum import StrEnum
 
 from prefect.input import RunInput
 from pydantic import Field
+from sqlmodel import Session
 
-from domain.errors import NotAllowed
+from domain.errors import Forbidden, NotAllowed
 from domain.links import fingerprint
+from domain.proofs import code_hash
+from domain.rights import Right, Role, may, without_right
 from domain.states import Phase, Status
 from domain.summary import Checked, ProblemKind, check_markdown, sample_messages
-from models import batches, processes
+from models import accounts, batches, processes
 from models.batches import Act
 from tasks.surroundings import Surroundings, now
 
 VIA = "Prefect UI"
+_MOST_WRONG_CODES = 5
+_WRONG_COUNTS = timedelta(minutes=15)
+_WHERE = 'Get one from the batch\'s page in the web screen: button "Code for the Prefect UI".'
 
 
 class Decision(StrEnum):
@@ -29,11 +37,16 @@ class Approval(RunInput):
     """The form on which a batch is decided; it has no default decision."""
 
     decision: Decision = Field(title="Decision", description="Approve sends it; Reject ends it.")
+    code: str = Field(
+        default="",
+        title="Your code",
+        description='From the batch\'s page in the web screen: button "Code for the Prefect UI". It says who decides.',
+    )
     email: str = Field(
+        default="",
         title="Your email",
-        description="Such as name@company.example; kept with the decision.",
-        min_length=3,
-        pattern=r"^[^@\s]+@[^@\s]+$",
+        description="Only while nobody can sign in to the web screen yet; such as name@company.example.",
+        pattern=r"^([^@\s]+@[^@\s]+)?$",
     )
     comment: str = Field(default="", title="Comment", description="Why, for whoever looks at it later.")
 
@@ -66,18 +79,79 @@ def decide(around: Surroundings, batch_id: int, form: Approval, *, revision: int
     Returns:
         Why the decision could not be taken, or None.
     """
+    if (refusal := _refusal_of_code(around, batch_id, form, revision=revision)) is not None:
+        return refusal
     try:
         with around.database.write() as session:
             if batches.by_id(session, batch_id).status != Status.PENDING_APPROVAL:
                 return None
-            act = Act(by=form.email, comment=form.comment, via=VIA, now=now())
+            by = _who(around, session, batch_id, form, revision=revision)
+            act = Act(by=by, comment=form.comment, via=VIA, now=now())
             if form.decision is Decision.REJECT:
                 batches.reject(session, batch_id, act, seen_revision=revision)
             else:
-                batches.approve(session, batch_id, act, link_print=link_print(around), seen_revision=revision)
-    except NotAllowed as refusal:
+                batches.approve(
+                    session,
+                    batch_id,
+                    act,
+                    link_print=link_print(around),
+                    seen_revision=revision,
+                    four_eyes=around.settings.four_eyes,
+                )
+    except (NotAllowed, Forbidden) as refusal:
         return str(refusal)
     return None
+
+
+def _refusal_of_code(around: Surroundings, batch_id: int, form: Approval, *, revision: int) -> str | None:
+    """Why a code that nobody was given is refused, after counting it; None for any other answer.
+
+    Prefect shows earlier answers again whenever the run goes on, so the same wrong code counts once.
+    """
+    kept = _kept_code(around, batch_id, form, revision=revision)
+    with around.database.write() as session:
+        if batches.by_id(session, batch_id).status != Status.PENDING_APPROVAL or not accounts.exist(session):
+            return None
+        wrong = accounts.wrong_codes(session, batch_id, now=now())
+        if len(wrong) >= _MOST_WRONG_CODES:
+            free = wrong[-_MOST_WRONG_CODES]
+            return (
+                f"Too many wrong codes were given for batch {batch_id}. Try again after {free:%H:%M} UTC with a new code, "
+                "or decide in the web screen."
+            )
+        if not form.code.strip():
+            return f"A code is needed. {_WHERE}"
+        known = accounts.code(session, kept)
+        if known is not None and known.account_id is not None:
+            return None
+        if known is None:
+            until = now() + _WRONG_COUNTS
+            accounts.add_code(session, kept, account=None, batch_id=batch_id, revision=revision, expires_at=until)
+    return f"That code is not right for batch {batch_id} as it is now. {_WHERE}"
+
+
+def _who(around: Surroundings, session: Session, batch_id: int, form: Approval, *, revision: int) -> str:
+    """The email of whoever decides: the code's user, or while there is no user, the one that was given.
+
+    Raises:
+        NotAllowed: the code was used, is expired or wrong, or no email was given.
+        Forbidden: its user may not decide any more.
+    """
+    if not accounts.exist(session):
+        if not form.email:
+            raise NotAllowed("Your email is needed; it is kept with the decision.")
+        return form.email
+    account = accounts.use_code(session, _kept_code(around, batch_id, form, revision=revision), now=now())
+    if account is None:
+        raise NotAllowed(f"That code was used already, or its 15 minutes are over. {_WHERE}")
+    role = Role(account.role)
+    if account.disabled_at is not None or not may(role, Right.DECIDE):
+        raise Forbidden(without_right(account.email, role, Right.DECIDE))
+    return account.email
+
+
+def _kept_code(around: Surroundings, batch_id: int, form: Approval, *, revision: int) -> str:
+    return code_hash(around.settings.secret, form.code, batch_id=batch_id, revision=revision)
 
 
 def link_print(around: Surroundings) -> str:
@@ -124,6 +198,8 @@ def invitation(around: Surroundings, batch_id: int, *, refusal: str | None) -> s
         batch = batches.by_id(session, batch_id)
         definition = processes.definition_of(processes.version_by_id(session, batch.process_version_id))
         revision = batch.revision
+        has_users = accounts.exist(session)
+        makers = batches.makers(session, batch)
     settings = around.settings
     sandboxed = [
         channel
@@ -142,8 +218,25 @@ def invitation(around: Surroundings, batch_id: int, *, refusal: str | None) -> s
         parts.append(
             f"*No credentials are set for {' and '.join(sandboxed)}: that goes to the sandbox, and nothing of it is really sent.*"
         )
+    parts.append(_how_to_sign(around, batch_id, has_users=has_users, makers=makers))
     if revision:
         parts.insert(1, f"*Rows were corrected since the upload: this is correction {revision}.*")
     if refusal:
         parts.insert(0, f"**That decision could not be taken.** {refusal}")
     return "\n\n".join(parts)
+
+
+def _how_to_sign(around: Surroundings, batch_id: int, *, has_users: bool, makers: Collection[str]) -> str:
+    """What the form must be answered with here."""
+    page = f"{around.settings.links_base}/batches/{batch_id}"
+    needed = (
+        f'**Your code is needed**: open [the batch\'s page]({page}), press "Code for the Prefect UI" and copy what it shows.'
+        if has_users
+        else "**Your email is needed**: nobody can sign in to the web screen yet, so no code."
+    )
+    others = (
+        f"Approving is for somebody other than {', '.join(sorted(makers))}."
+        if around.settings.four_eyes
+        else "Four-eyes approval is off: whoever created the batch may approve it too."
+    )
+    return f"{needed} {others}"

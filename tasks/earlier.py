@@ -11,7 +11,7 @@ from domain.findings import Kind
 from domain.frames import ROW
 from domain.open_links import ADDRESSES, Links
 from models import batches, open_links
-from tasks.surroundings import Surroundings
+from tasks.surroundings import Surroundings, now
 
 
 def links_of_others(around: Surroundings, process_key: str, *, apart_from: int | None = None) -> Iterator[Links]:
@@ -23,14 +23,17 @@ def links_of_others(around: Surroundings, process_key: str, *, apart_from: int |
         apart_from: the batch that is being checked.
     """
     with around.database.read() as session:
-        found = open_links.batches_with_some(session, process_key, apart_from=apart_from)
+        found = open_links.batches_with_some(session, process_key, now=now(), apart_from=apart_from)
     for batch_id, recipients_key in found:
         with around.database.read() as session:
-            rows = open_links.open_rows(session, batch_id)
+            rows = open_links.open_rows(session, batch_id, now=now())
+            closed = open_links.closed_rows(session, batch_id)
         with around.storage.local(recipients_key) as path:
             people = pl.read_parquet(path, columns=[ROW, *ADDRESSES])
         if rows is not None:
             people = people.join(rows.to_frame(), on=ROW, how="semi")
+        if closed.len():
+            people = people.join(closed.to_frame(), on=ROW, how="anti")
         yield batch_id, people.select(ADDRESSES)
 
 

@@ -41,7 +41,7 @@ def read_for(
 
 
 def keep_rows(around: Surroundings, uid: str, table: Table) -> str:
-    """Put the rows at rest as Parquet; the same key again for the same batch."""
+    """Put the rows at rest as Parquet below `batches/uid`; the same key again for the same one."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.parquet"
         table.rows.write_parquet(path)

@@ -25,7 +25,8 @@ from models import batches, processes
 from tasks.surroundings import Surroundings, now
 
 DEPLOYMENT = "send-batch/send-batch"
-SWEEP = "settle"
+SWEEP, SWEEP_INBOX, HOUSEKEEPING = "settle", "sweep-inbox", "housekeeping"
+"""Flows that run by themselves, one run of each at a time."""
 _logger = logging.getLogger(__name__)
 _ENDS = {"Crashed", "Failed"}
 """Ends that count as crashes; `Stopped`, below, is the end of a run that went down with everything."""
@@ -160,7 +161,7 @@ def _give_back(around: Surroundings, one: _Open, *, reason: str) -> None:
 def _end_dead_sweeps(client: SyncPrefectClient) -> None:
     """End the sweeps that went down with everything: there is room for one only, and they hold it."""
     dead = client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=[SWEEP])),
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[SWEEP, SWEEP_INBOX, HOUSEKEEPING])),
         flow_run_filter=FlowRunFilter(
             state=FlowRunFilterState(type=StateTypes(any_=[StateType.RUNNING, StateType.PENDING]))
         ),

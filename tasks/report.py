@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Collection
 from datetime import timedelta
@@ -9,13 +10,13 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from domain.annotation import CHANNELS, annotate, bad_rows
+from domain.annotation import CHANNELS, Stage, annotate, bad_rows
 from domain.errors import NotAllowed
 from domain.reconciliation import lines
 from domain.states import Phase, Status
 from files.reading import Layout
 from files.results import Summary, write_bad_rows, write_result
-from models import batches, processes, requests
+from models import batches, processes, requests, visits
 from models.recipients import messages
 from models.reconciliation import reconcile
 from models.tables import Batch
@@ -43,6 +44,7 @@ def write_file(around: Surroundings, batch_id: int, path: Path) -> None:
         planned = requests.has_plan(session, batch_id)
         silent_since = now() - timedelta(days=around.settings.delivery_days)
         sent = messages(session, batch_id, stopped=batch.phase == Phase.STOPPED, silent_since=silent_since)
+        seen = visits.frame(session, batch_id)
         version = processes.version_by_id(session, batch.process_version_id)
         facts = _facts(batch, f"{version.name} (version {version.version})")
         channels = processes.definition_of(version).channels
@@ -51,7 +53,8 @@ def write_file(around: Surroundings, batch_id: int, path: Path) -> None:
     rows, recipients, problems = (_frame(around, key) for key in keys if key is not None)
     if stopped_before:
         sent = _never_sent(recipients)
-    statuses = annotate(recipients, problems, sent, stage="send" if planned or stopped_before else "check")
+    stage: Stage = "send" if planned or stopped_before else "check"
+    statuses = annotate(recipients, problems, sent, stage=stage, visits=seen)
     write_result(rows, statuses, layout=layout, path=path, summary=Summary(facts=facts))
 
 
@@ -98,6 +101,27 @@ def unreported(around: Surroundings, changed: Collection[int] = ()) -> list[int]
         missing = batches.without_result(session, _REPORTED)
         older = [one for one in changed if batches.by_id(session, one).phase in _REPORTED]
     return sorted({*missing, *older})
+
+
+def original_or_result(around: Surroundings, batch_id: int, folder: Path) -> tuple[Path, str]:
+    """The uploaded file as it came; once the batch was approved, its result file. Gives where it is, and its name.
+
+    Args:
+        around: settings, database, storage.
+        batch_id: the batch.
+        folder: where to put it.
+    """
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        is_decided = batch.status != Status.PENDING_APPROVAL and batch.layout is not None and batch.recipients_key
+        name, upload_key = (result_name(batch) if is_decided else batch.file_name), batch.upload_key
+    path = folder / f"download{PurePosixPath(name).suffix}"
+    if is_decided:
+        write_file(around, batch_id, path)
+    else:
+        with around.storage.local(upload_key) as kept:
+            shutil.copyfile(kept, path)
+    return path, name
 
 
 def result_name(batch: Batch) -> str:

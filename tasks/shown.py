@@ -15,16 +15,16 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.client.orchestration import get_client
-from prefect.events import emit_event
 
 from domain.annotation import CHANNELS
 from domain.reconciliation import as_markdown
 from domain.states import Status
-from domain.summary import check_markdown
+from domain.summary import check_markdown, escape
 from models import batches, processes
 from models.recipients import counts
 from models.reconciliation import reconcile
 from tasks.approval import checked
+from tasks.milestones import page_of, tell
 from tasks.surroundings import Surroundings
 
 _NEWEST = 200
@@ -44,7 +44,9 @@ def show_check(around: Surroundings, batch_id: int) -> None:
     """The check as a markdown artifact."""
     with _optional("check"):
         create_markdown_artifact(
-            check_markdown(checked(around, batch_id)), key=f"batch-{batch_id}-check", description="What the check found"
+            f"{check_markdown(checked(around, batch_id))}\n\n{_link(around, batch_id)}",
+            key=f"batch-{batch_id}-check",
+            description="What the check found",
         )
 
 
@@ -82,16 +84,43 @@ def show_reconciliation(around: Surroundings, batch_id: int) -> None:
         books = reconcile(session, batch, channels=definition.channels)
     with _optional("reconciliation"):
         create_markdown_artifact(
-            as_markdown(books, names=CHANNELS), key=f"batch-{batch_id}-reconciliation", description="Reconciliation"
+            f"{as_markdown(books, names=CHANNELS)}\n\n{_link(around, batch_id)}",
+            key=f"batch-{batch_id}-reconciliation",
+            description="Reconciliation",
         )
 
 
-def announce(around: Surroundings, batch_id: int, milestone: str, *, run_id: UUID | None) -> None:
-    """Tell Prefect that a batch reached a milestone: an event, the run's tags, the table of batches."""
+def show_created(around: Surroundings, batch_id: int) -> None:
+    """Where a batch is that was made from a form."""
     with around.database.read() as session:
         batch = batches.by_id(session, batch_id)
-        status, uid = batch.status, batch.uid
-        facts = {"phase": batch.phase, "rows": batch.row_count, "valid": batch.valid, "sent": batch.sent}
+        name, run_id = batch.name, batch.flow_run_id
+    lines = [
+        f"**Batch {batch_id}**, {escape(name)}, is created and is being checked. Then a person must approve it.",
+        "",
+    ]
+    if run_id is not None:
+        lines.append(f"* [Its run]({around.settings.prefect_url.removesuffix('/api')}/runs/flow-run/{run_id})")
+    lines.append(f"* [Its page in the web screen]({page_of(around, batch_id)})")
+    with _optional("created batch"):
+        create_markdown_artifact("\n".join(lines), key=f"batch-{batch_id}-created", description="Where the batch is")
+
+
+def announce(around: Surroundings, batch_id: int, *, run_id: UUID | None) -> None:
+    """Tell Prefect what happened to a batch: the events, the run's tags, the table of batches."""
+    tell(around)
+    with around.database.read() as session:
+        status = batches.by_id(session, batch_id).status
+    show_batches(around)
+    if run_id is not None:
+        with _optional("tags"), get_client(sync_client=True) as client:
+            kept = [tag for tag in client.read_flow_run(run_id).tags if not tag.startswith("status:")]
+            client.update_flow_run(run_id, tags=[*kept, f"status:{status}"])
+
+
+def show_batches(around: Surroundings) -> None:
+    """The newest batches in one table."""
+    with around.database.read() as session:
         rows = [
             {
                 "Batch": found.id,
@@ -102,21 +131,16 @@ def announce(around: Surroundings, batch_id: int, milestone: str, *, run_id: UUI
                 "Sent": f"{found.sent:,}/{found.row_count:,}",
                 "Status": found.status,
                 "Phase": found.phase,
+                "Page": page_of(around, batches.id_of(found)),
             }
-            for found, version in batches.matching(session, statuses=[status.value for status in Status])[:_NEWEST]
+            for found, version in batches.matching(session, statuses=[status.value for status in Status], limit=_NEWEST)
         ]
-    with _optional("event"):
-        emit_event(
-            f"bulk-sender.batch.{milestone}",
-            resource={"prefect.resource.id": f"bulk-sender.batch.{uid}", "bulk-sender.batch.id": str(batch_id)},
-            payload=facts,
-        )
     with _optional("table of batches"):
         create_table_artifact(rows, key="bulk-sender-batches", description="The newest batches")
-    if run_id is not None:
-        with _optional("tags"), get_client(sync_client=True) as client:
-            kept = [tag for tag in client.read_flow_run(run_id).tags if not tag.startswith("status:")]
-            client.update_flow_run(run_id, tags=[*kept, f"status:{status}"])
+
+
+def _link(around: Surroundings, batch_id: int) -> str:
+    return f"[Batch {batch_id} in the web screen]({page_of(around, batch_id)})"
 
 
 def _percent(around: Surroundings, batch_id: int) -> float:

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings as hypothesis_settings
 from pytest_socket import socket_allow_hosts
 from sqlalchemy import make_url
 
+from domain import passwords
 from files.storage import Storage
 from models.database import Database
 from settings import PREFIX, load
@@ -28,6 +30,9 @@ FOREIGN = (PREFIX, "PREFECT_", "TWILIO_", "SENDGRID_")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 TEMPLATE = "bulk_sender_template"
+
+# As cheap as Argon2 can be: what it costs is no test's subject.
+passwords.HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 # Before any test module is imported: Prefect reads its variables when it is imported.
 for name in list(os.environ):

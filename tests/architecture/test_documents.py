@@ -22,7 +22,11 @@ def test_the_readme_gives_the_numbers_that_hold() -> None:
     table = (TOP / "README.md").read_text()
 
     for name, field in Settings.model_fields.items():
-        if isinstance(field.default, (int, float)):
+        if isinstance(field.default, bool):
+            row = re.search(rf"^\| `{name.upper()}` \|.*\| `(true|false)` \|$", table, re.MULTILINE)
+            assert row is not None, name
+            assert (row[1] == "true") == field.default
+        elif isinstance(field.default, (int, float)):
             row = re.search(rf"^\| `{name.upper()}` \|.*\| `([\d.]+)` \|$", table, re.MULTILINE)
             assert row is not None, name
             assert float(row[1]) == field.default

@@ -13,9 +13,11 @@ import uvicorn
 
 from console.app import make_app
 from domain.links import Place
+from domain.rights import Role
 from domain.signing import result_url
 from tasks.surroundings import Surroundings
 from tests import factories
+from tests.console.web import cookie
 
 HOSTILE = '<script>alert(1)</script> & "Ελένη"'
 
@@ -82,7 +84,7 @@ def test_whoever_has_no_valid_link_learns_nothing(around: Surroundings, web: htt
     assert len({page.text for page in pages}) == 1
 
 
-def test_pages_may_not_be_kept_framed_or_scripted(around: Surroundings, web: httpx.Client) -> None:
+def test_pages_may_not_be_kept_framed_or_run_scripts_of_others(around: Surroundings, web: httpx.Client) -> None:
     batch_id = _sendable(around)
 
     headers = web.get(f"/l/{around.links.token(Place(batch_id, 2))}").headers
@@ -92,7 +94,8 @@ def test_pages_may_not_be_kept_framed_or_scripted(around: Surroundings, web: htt
     assert "noindex" in headers["x-robots-tag"]
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert "script-src" not in policy
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
 
 
@@ -113,5 +116,7 @@ def test_health_says_whether_the_database_answers(web: httpx.Client) -> None:
     assert web.get("/health").json() == {"status": "ok"}
 
 
-def test_home_says_that_nothing_is_really_sent(web: httpx.Client) -> None:
+def test_home_says_that_nothing_is_really_sent(around: Surroundings, web: httpx.Client) -> None:
+    web.cookies.set(*cookie(around, Role.ANALYST))
+
     assert "nothing is really sent" in web.get("/").text

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.annotation import DELIVERIES, ROW_OF_PROBLEM, STATES, annotate, bad_rows
 from domain.deliveries import SILENT, Delivery
-from domain.frames import BAD_ROWS, MESSAGES, PROBLEMS, STATUSES
+from domain.frames import BAD_ROWS, MESSAGES, PROBLEMS, STATUSES, VISITS
 
 Message = tuple[int, str, str, str | None, str | None]
 NINE, TEN = "2030-01-31T09:00:00Z", "2030-01-31T10:00:00Z"
@@ -46,8 +46,8 @@ def test_before_sending_a_row_is_ready_or_has_problems() -> None:
 
     assert dict(found.schema) == STATUSES
     assert found.rows() == [
-        (2, "Ready", *[None] * 6),
-        (5, "Problem", "day is empty; fill it in. No email can be used.", *[None] * 5),
+        (2, "Ready", *[None] * 9),
+        (5, "Problem", "day is empty; fill it in. No email can be used.", *[None] * 8),
     ]
 
 
@@ -139,7 +139,7 @@ def reported(*reports: Report) -> tuple[str | None, ...]:
     """Delivery, detail and time of a row with these accepted messages: channel, delivery, detail, time."""
     rows = [(2, channel, "accepted", None, NINE, *rest) for channel, *rest in reports]
     found = annotate(recipients((2, True)), problems(), pl.DataFrame(rows, schema=MESSAGES, orient="row"), stage="send")
-    return found.row(0)[5:]
+    return found.row(0)[5:8]
 
 
 @pytest.mark.parametrize(
@@ -203,3 +203,17 @@ def test_the_row_of_a_bad_row_is_found_again_whatever_is_said_of_it(row: int, se
 
     assert found is not None
     assert int(found[1]) == row
+
+
+# Visits
+
+
+def test_what_people_did_with_their_links_stands_beside_their_rows() -> None:
+    visits = pl.DataFrame([(3, NINE, TEN, None)], schema=VISITS, orient="row")
+
+    found = annotate(recipients((2, True), (3, True)), problems(), messages(), stage="send", visits=visits)
+
+    assert found.select("row", "Opened At", "Started At", "Completed At").rows() == [
+        (2, None, None, None),
+        (3, NINE, TEN, None),
+    ]

@@ -30,7 +30,7 @@ def rows(*lines: tuple[int, Cells], width: int = 2) -> pl.DataFrame:
 
 
 def statuses(*lines: tuple[int, str, str | None]) -> pl.DataFrame:
-    return pl.DataFrame([(*line, "Email", *[None] * 4) for line in lines], schema=STATUSES, orient="row")
+    return pl.DataFrame([(*line, "Email", *[None] * 7) for line in lines], schema=STATUSES, orient="row")
 
 
 def read_again(path: Path, *, titles: tuple[str, ...] = ()) -> tuple[Layout, pl.DataFrame]:
@@ -52,10 +52,12 @@ def test_a_csv_comes_back_in_its_own_style(tmp_path: Path) -> None:
     assert (
         path.read_bytes()
         == (
-            '\ufeffNäme;"n;x";Sending Status;Status Detail;Channel;Sent At;Delivery;Delivery Detail;Delivery At\r\n'
-            "=2+2;;Sent;;Email;;;;\r\n"
-            ";;;;;;;;\r\n"
-            '"a ""b""";"c\nd";Not sent;"x is empty; fill it in.";Email;;;;\r\n'
+            '\ufeffNäme;"n;x";'
+            "Sending Status;Status Detail;Channel;Sent At;Delivery;Delivery Detail;Delivery At;"
+            "Opened At;Started At;Completed At\r\n"
+            "=2+2;;Sent;;Email;;;;;;;\r\n"
+            ";;;;;;;;;;;\r\n"
+            '"a ""b""";"c\nd";Not sent;"x is empty; fill it in.";Email;;;;;;;\r\n'
         ).encode()
     )
     assert list(tmp_path.iterdir()) == [path]

@@ -28,6 +28,14 @@ SETTLE = {"settle_email_seconds": 100.0, "settle_sms_seconds": 100.0, "lookup_se
 PATIENT = {**SETTLE, "unresolved_after_seconds": 1000.0}
 
 
+def receive(around: Surroundings, batch_id: int, *, row: int, kind: str, at: datetime) -> None:
+    """A receipt for one message of the batch's first request is in the ledger."""
+    where = {"batch_id": batch_id, "row": row, "channel": "email", "request": 0}
+    said = {"event_id": "e", "kind": kind, "provider_id": "by-receipt", "at": at, "received_at": at}
+    with around.database.write() as session:
+        session.add(Receipt.model_validate(where | said))
+
+
 class Died(BaseException):
     """The worker is gone in the middle of its call."""
 
@@ -129,20 +137,7 @@ def test_an_sms_is_asked_for_by_its_person(patient: Surroundings, clock: Clock) 
 
 def test_a_receipt_that_came_before_the_doubt_settles_it(patient: Surroundings, clock: Clock) -> None:
     batch_id = in_doubt(patient)
-    with patient.database.write() as session:
-        session.add(
-            Receipt(
-                batch_id=batch_id,
-                row=2,
-                channel="email",
-                event_id="e",
-                request=0,
-                kind="processed",
-                provider_id="by-receipt",
-                at=clock.moment,
-                received_at=clock.moment,
-            )
-        )
+    receive(patient, batch_id, row=2, kind="processed", at=clock.moment)
     witness = Witness()
     assert sweep(patient, witness) == [batch_id]
     assert witness.asked == []
@@ -204,21 +199,7 @@ def test_late_evidence_settles_what_was_unresolved(patient: Surroundings, clock:
     clock.forward(11)
     sweep(patient, Witness())
     assert states(patient, batch_id) == ["unresolved"]
-    with patient.database.write() as session:
-        moment = clock.moment
-        session.add(
-            Receipt(
-                batch_id=batch_id,
-                row=3,
-                channel="email",
-                event_id="e",
-                request=0,
-                kind="delivered",
-                provider_id="late",
-                at=moment,
-                received_at=moment,
-            )
-        )
+    receive(patient, batch_id, row=3, kind="delivered", at=clock.moment)
     assert sweep(patient, Witness()) == [batch_id]
     assert counts(patient, batch_id).sent == 2
 

@@ -35,6 +35,9 @@ STATUS_COLUMNS = [
     "Delivery",
     "Delivery Detail",
     "Delivery At",
+    "Opened At",
+    "Started At",
+    "Completed At",
 ]
 CHANNEL_OF = {"sendgrid": "Email", "twilio": "SMS"}
 
