@@ -9,6 +9,7 @@ later ones find in memory. `--folder` keeps the database for another run.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import tempfile
 import time
 import uuid
@@ -17,19 +18,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
+import httpx
 import polars as pl
 from sqlalchemy import text
-from starlette.testclient import TestClient
+from sqlmodel import Session
 
 from benchmarks.lists import example_process
+from console.app import make_app
+from console.who import cookie_name
+from deployments import accounts
 from deployments.surroundings import Surroundings, surround
-from domain.annotation import bad_rows
-from domain.frames import PROBLEMS, ROW
+from domain.frames import ROW
 from domain.links import fingerprint
+from domain.rights import Role
 from domain.splitting import EMAIL, split
 from domain.states import Phase, Status
 from files.layouts import Layout
 from models import batches, processes, recipients, requests
+from models.recipient_pages import Filter
 from models.tables import Batch
 from settings import load
 
@@ -46,10 +52,11 @@ OF_SMALL = 20
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """Milliseconds of a page: the first answer, and the usual one."""
+    """Milliseconds of a page: the first answer, the usual one, and of the CPU what the usual one took of all cores."""
 
     first: float
     usual: float
+    cpu: float
     bytes: int
 
 
@@ -89,7 +96,7 @@ def seed(around: Surroundings, *, number: int, others: int) -> int:
     for first in range(0, others, 500):
         with around.database.write() as session:
             for place in range(first, min(first + 500, others)):
-                _small(around, session, version_id, place)
+                _small(session, version_id, place)
     return _large(around, version_id, number)
 
 
@@ -117,7 +124,7 @@ def _batch(version_id: int, name: str, frame: pl.DataFrame, **columns: object) -
     return Batch(**{**usual, **columns})
 
 
-def _small(around: Surroundings, session: object, version_id: int, place: int) -> None:
+def _small(session: Session, version_id: int, place: int) -> None:
     frame = people(OF_SMALL, batch=f"list{place}")
     status = list(Status)[place % len(Status)]
     phase = {
@@ -127,8 +134,8 @@ def _small(around: Surroundings, session: object, version_id: int, place: int) -
     }
     batch = _batch(version_id, f"Renewals {place:05}", frame, status=status.value, phase=phase[status].value)
     batch.created_at = NOW - timedelta(minutes=10 * place)
-    added = batches.id_of(batches.add(session, batch))  # type: ignore[arg-type]  # a session
-    recipients.replace_all(session, added, frame)  # type: ignore[arg-type]  # same
+    added = batches.id_of(batches.add(session, batch))
+    recipients.replace_all(session, added, frame)
 
 
 def _large(around: Surroundings, version_id: int, number: int) -> int:
@@ -172,8 +179,92 @@ _SENT = (
 )
 
 
-def _let_it_be_sent(session: object, batch_id: int) -> None:
+def _let_it_be_sent(session: Session, batch_id: int) -> None:
     """What an hour of sending leaves behind."""
-    values = {"batch": batch_id, "odd": ODD_EVERY, "at": (NOW - timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S.000000")}
+    values = {
+        "batch": batch_id,
+        "odd": ODD_EVERY,
+        "at": (NOW - timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S.000000"),
+    }
     for statement in _SENT:
-        session.execute(text(statement), values)  # type: ignore[attr-defined]  # a session
+        session.execute(text(statement), values)
+
+
+def addresses(batch_id: int, *, number: int) -> dict[str, str]:
+    """Every page, by what it is."""
+    here, middle = f"/batches/{batch_id}", number // 2
+    return {
+        "batches list": "/",
+        "batches list, last page": "/?page=201",
+        "batches list, searched": "/?search=renewals+09",
+        "batches list, by name": "/?sort=name",
+        "Create New Batch": "/batches/new",
+        "batch": here,
+        "batch, the part that moves": f"{here}/progress?was=finished.approved.0",
+        "batch, its charts": f"{here}/standing",
+        "batch that waits, small": "/batches/1",
+        "recipients": f"{here}/recipients",
+        "recipients, from the middle": f"{here}/recipients?after={middle}",
+        **{f"recipients, {one.value}": f"{here}/recipients?status={one.value}" for one in Filter},
+        "recipients, sent, near the end": f"{here}/recipients?status=sent&after={number - 100}",
+        "recipients, part of an address": f"{here}/recipients?q=smith{middle}",
+        "recipients, nobody found": f"{here}/recipients?q=nobody@nowhere",
+        "recipient": f"{here}/recipients/{middle}",
+        "recipient, HTML part": f"{here}/recipients/{middle}/email",
+        "recipient, form": f"{here}/recipients/{middle}/form",
+        "reconciliation": f"{here}/reconciliation",
+        "unresolved": f"{here}/unresolved",
+        "history": f"{here}/history",
+        "reject, asked first": f"{here}/reject",
+        "find a person": "/people?q=ANNA.smith5000@million.example",
+        "find a person, nobody": "/people?q=nobody@nowhere.example",
+        "find a person, by phone": "/people?q=07400+123456",
+        "account": "/account",
+    }
+
+
+async def _times(around: Surroundings, paths: dict[str, str]) -> dict[str, Time]:
+    email = "admin@acme.example"
+    if not accounts.any_user(around):
+        accounts.add_user(around, email, Role.ADMIN, password=None)
+    cookies = {cookie_name(around.settings): accounts.sign_in_as(around, email)}
+    found = {}
+    transport = httpx.ASGITransport(app=make_app(around))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", cookies=cookies) as client:
+        for name, path in paths.items():
+            spent, cpu = [], []
+            for _ in range(1 + ROUNDS):
+                began, worked = time.perf_counter(), time.process_time()
+                answer = await client.get(path)
+                spent.append(1000 * (time.perf_counter() - began))
+                cpu.append(1000 * (time.process_time() - worked))
+                if answer.status_code not in {200, 204}:
+                    message = f"{path} answered {answer.status_code}"
+                    raise RuntimeError(message)
+            found[name] = Time(spent[0], median(spent[1:]), median(cpu[1:]), len(answer.content))
+    return found
+
+
+def main() -> None:
+    """Seed where there is nothing yet, ask for every page, and print a table in Markdown."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rows", type=int, default=1_000_000, help="recipients of the large batch")
+    options.add_argument("--batches", type=int, default=10_000, help="other batches")
+    options.add_argument("--folder", type=Path, help="where the database is kept; nowhere if it is not given")
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as nowhere:
+        around = surround(load(home=given.folder or Path(nowhere)))
+        with around.database.read() as session:
+            known = session.execute(text("SELECT max(id), max(row_count) FROM batch")).one()
+        batch_id = known[0] or seed(around, number=given.rows, others=given.batches)
+        times = asyncio.run(_times(around, addresses(batch_id, number=known[1] or given.rows)))
+        around.database.close()
+    print("| page | usually, ms | CPU, ms | first, ms | kB | met |")
+    print("|---|---:|---:|---:|---:|---|")
+    for name, one in times.items():
+        met = "yes" if one.usual <= MOST_MILLISECONDS else "**no**"
+        print(f"| {name} | {one.usual:.0f} | {one.cpu:.0f} | {one.first:.0f} | {one.bytes / 1000:.0f} | {met} |")
+
+
+if __name__ == "__main__":
+    main()

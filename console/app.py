@@ -11,12 +11,18 @@ from fastapi import Path as InPath
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.background import BackgroundTask
 
-from console import landing, platform
+from console import landing
+from console.api.app import make_api
+from console.api.problems import ROOT
+from console.batch import routes as batch_routes
 from console.deciding import routes as deciding_routes
 from console.errors import add_error_pages
 from console.guards import Bodies, Headers
 from console.lists import routes as list_routes
+from console.new_batch import routes as new_batch_routes
 from console.pages import Pages, Static
+from console.people import routes as people_routes
+from console.recipients import routes as recipient_routes
 from console.sign_in import account_routes, code_routes
 from console.sign_in import routes as sign_in_routes
 from console.webhooks import Webhooks
@@ -27,7 +33,7 @@ from domain.errors import NotFound
 from domain.signing import RESULTS, may_fetch_result
 from models import batches
 
-SCREEN = (account_routes, code_routes, list_routes, deciding_routes)
+SCREEN = (account_routes, code_routes, list_routes, new_batch_routes, deciding_routes, batch_routes, recipient_routes, people_routes)
 """The rooms of the screen: what is behind the door, so that nobody enters who is not signed in."""
 Signature = Annotated[str, InPath(max_length=64)]
 
@@ -38,6 +44,7 @@ def make_app(around: Surroundings) -> FastAPI:
     pages = Pages(around.settings)
     Webhooks(around).add_to(app)
     app.mount("/static", Static(), name="static")
+    app.mount(ROOT, make_api(around))
 
     app.add_middleware(Bodies, settings=around.settings)
     app.add_middleware(Headers, settings=around.settings)
@@ -45,7 +52,6 @@ def make_app(around: Surroundings) -> FastAPI:
     add_error_pages(app, pages)
     app.include_router(sign_in_routes(around, pages))
     app.include_router(landing.routes(around, pages))
-    app.include_router(platform.routes(around))
     door = behind_the_door(around)
     for room in SCREEN:
         app.include_router(room(around, pages), dependencies=door)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
 from starlette.datastructures import MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from settings import Settings
@@ -24,11 +30,18 @@ _ALWAYS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 _LINKS = "/l/"
+_API = "/api/v1/"
+_TAKES_FILES = re.compile(_API + r"(checks|batches|batches/\d{1,10}/corrections)")
 _YEAR = "max-age=31536000"
 _MEGABYTE = 1024 * 1024
 MOST_SMALL_BYTES = 64 * 1024
 _SMALL = ("/sign-", "/set-up/", "/account")
 """What anybody may post to before they have shown who they are, and the like: a few fields."""
+LONGEST_PAUSE_SECONDS = 30.0
+"""In the middle of a body."""
+GRACE_SECONDS = 30.0
+LEAST_BYTES_PER_SECOND = 4096
+"""What a body must come to on the whole, once the grace is over."""
 
 
 class Headers:
@@ -62,7 +75,7 @@ class Headers:
 
 
 class Bodies:
-    """Read no body further than its route can need, whatever it says of its length."""
+    """Read no body further than its route can need, whatever it says of its length, and wait for none that does not come."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         """Wrap an app."""
@@ -70,45 +83,85 @@ class Bodies:
         self._most = (settings.upload_megabytes + 1) * _MEGABYTE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse at once what says that it is too long, and break off what turns out to be."""
+        """Refuse at once what says that it is too long; break off what turns out to be, or comes too slowly."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = MOST_SMALL_BYTES if scope["path"].startswith(_SMALL) else self._most
+        most = MOST_SMALL_BYTES if _is_small(scope) else self._most
         said = dict(scope["headers"]).get(b"content-length", b"0")
         if not said.isdigit() or int(said) > most:
-            await _too_large(scope, receive, send)
+            await _break_off(_TOO_LARGE, scope, receive, send)
             return
-        read = 0
-        began = False
+        read, is_whole, began = 0, False, False
+        broken: _Broken | None = None
+        start = time.monotonic()
 
         async def count() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, is_whole, broken
+            if is_whole:  # whoever asks now waits for the end of the connection
+                return await receive()
+            patience = min(
+                LONGEST_PAUSE_SECONDS, start + GRACE_SECONDS + read / LEAST_BYTES_PER_SECOND - time.monotonic()
+            )
+            try:
+                async with asyncio.timeout(max(patience, 0)):
+                    message = await receive()
+            except TimeoutError:
+                broken = _TOO_SLOW
+                raise _BrokenOff from None
             read += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
             if read > most:
-                raise _TooLong
+                broken = _TOO_LARGE
+                raise _BrokenOff
             return message
 
         async def note(message: Message) -> None:
             nonlocal began
+            if broken is not None and not began:
+                return  # what the route makes of half a body is nobody's answer
             began = True
             await send(message)
 
-        try:
+        with suppress(_BrokenOff):
             await self._app(scope, count, note)
-        except _TooLong:
-            if began:
-                raise
-            await _too_large(scope, receive, send)
+        if broken is not None and not began:
+            await _break_off(broken, scope, receive, send)
 
 
-class _TooLong(Exception):
-    """More came than was allowed."""
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """Why a body is not read to its end."""
+
+    status: int
+    kind: str
+    title: str
+    detail: str
 
 
-async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
-    answer = PlainTextResponse(
-        "That is too large. Send less at once.\n", status_code=413, headers={"Connection": "close"}
-    )
+_TOO_LARGE = _Broken(413, "too-large", "Too large", "That is too large. Send less at once.")
+_TOO_SLOW = _Broken(
+    408, "too-slow", "The request came too slowly", "That came too slowly. Send it again from a faster connection."
+)
+
+
+class _BrokenOff(Exception):
+    """The rest of a body is not read."""
+
+
+def _is_small(scope: Scope) -> bool:
+    path = scope["path"]
+    return path.startswith(_SMALL) or (path.startswith(_API) and not _TAKES_FILES.fullmatch(path))
+
+
+async def _break_off(broken: _Broken, scope: Scope, receive: Receive, send: Send) -> None:
+    headers = {"Connection": "close"}
+    if scope["path"].startswith(_API):
+        told = {"type": f"{_API}problems/{broken.kind}", "title": broken.title}
+        told |= {"status": broken.status, "detail": broken.detail}  # type: ignore[dict-item]  # numbers and texts
+        answer: Response = JSONResponse(
+            told, status_code=broken.status, headers=headers, media_type="application/problem+json"
+        )
+    else:
+        answer = PlainTextResponse(broken.detail + "\n", status_code=broken.status, headers=headers)
     await answer(scope, receive, send)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +29,10 @@ _STATIC = _HERE / "static"
 _NOTICE = "bulk-sender-notice"
 _NOTICE_SECONDS = 60
 _SIZES = ("bytes", "kB", "MB", "GB", "TB")
+_SECONDS_SAID = 60
+"""From here on minutes are said instead."""
+_HOURS_SAID = 48
+"""From here on days."""
 _FOR_GOOD = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 
@@ -45,7 +49,9 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters.update(number=number, size=size, time=time, count=count)
+        self._templates.filters.update(
+            number=number, size=size, time=time, count=count, duration=duration, first_rows=first_rows
+        )
         self._templates.globals.update(
             static=static,
             sandbox=settings.sandbox_url if settings.needs_sandbox else None,
@@ -187,12 +193,34 @@ def count(value: int, one: str, many: str | None = None) -> str:
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
+def first_rows(rows: Sequence[int], count: int) -> str:
+    """Where to look: `Row 7.`, `Rows 2, 5 and 9.`, `Rows 2, 5, 9, …`; nothing for none."""
+    if not rows:
+        return ""
+    shown = [f"{row:,}" for row in rows]
+    if count > len(rows):
+        return f"Rows {', '.join(shown)}, …"
+    return f"Row {shown[0]}." if len(shown) == 1 else f"Rows {', '.join(shown[:-1])} and {shown[-1]}."
+
+
 def size(value: int) -> str:
     """Bytes as people read them: `14 bytes`, `3.2 MB`."""
     shown, unit = float(value), 0
     while shown >= 999.5 and unit < len(_SIZES) - 1:  # noqa: PLR2004  it would be written as 1000
         shown, unit = shown / 1000, unit + 1
     return f"{value} {_SIZES[0]}" if unit == 0 else f"{shown:.3g} {_SIZES[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time as people say it: `45 seconds`, `2 hours 5 minutes`."""
+    whole = max(1, round(seconds))
+    if whole < _SECONDS_SAID:
+        return count(whole, "second")
+    minutes = -(-whole // 60)
+    hours, rest = divmod(minutes, 60)
+    if hours >= _HOURS_SAID:
+        return count(-(-hours // 24), "day")
+    return " ".join(filter(None, [hours and count(hours, "hour"), rest and count(rest, "minute")]))  # type: ignore[list-item]  # what is 0 is left out
 
 
 def time(value: datetime | None) -> str:

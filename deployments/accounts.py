@@ -11,7 +11,7 @@ from domain import passwords
 from domain.errors import Forbidden, NotAllowed, TooManyTries
 from domain.proofs import code_hash, digest, is_same, keyed, new_code, new_key, new_token
 from domain.rights import Right, Role, known_as, may, without_right
-from domain.states import Phase, Status
+from domain.states import Phase
 from models import accounts, batches
 from models.accounts import Stretch
 from models.tables import Account
@@ -353,7 +353,7 @@ def key_holder(around: Surroundings, key: str) -> Known | None:
         is_old = kept.used_at is None or moment - kept.used_at > _NOTED_EVERY
     if is_old:
         with around.database.write() as session:
-            accounts.note_key_used(session, kept, now=moment)
+            accounts.note_key_used(session, digest(key), now=moment)
     return known
 
 
@@ -388,18 +388,18 @@ def require_right(around: Surroundings, email: str, right: Right) -> None:
 
 
 def make_code(around: Surroundings, batch_id: int, *, email: str) -> Code:
-    """A code by which the Prefect UI knows that this user decides about this batch as it is now.
+    """A code by which the Prefect UI knows that this user decides about, or holds in hand, this batch as it is now.
 
     Raises:
-        NotAllowed: the batch does not wait for a decision.
+        NotAllowed: the batch is still being checked.
         Forbidden: they may not decide.
     """
     require_right(around, email, Right.DECIDE)
     text, expires_at = new_code(), now() + CODE_HOLDS
     with around.database.write() as session:
         batch = batches.by_id(session, batch_id)
-        if batch.phase != Phase.WAITING or batch.status != Status.PENDING_APPROVAL:
-            raise NotAllowed(f"Batch {batch_id} does not wait for a decision, so it needs no code.")
+        if batch.phase == Phase.CHECKING:
+            raise NotAllowed(f"Batch {batch_id} is still being checked, so there is nothing to decide yet.")
         account = accounts.by_email(session, email)
         kept = code_hash(around.settings.secret, text, batch_id=batch_id, revision=batch.revision)
         accounts.add_code(

@@ -94,7 +94,9 @@ def person_of(
         key = batch.recipients_key
     found = None if key is None else _person(around, key, batch_id, row, channel=channel, definition=definition)
     if found is None or channel not in definition.channels:
-        raise NotAllowed(f"Row {row} of batch {batch_id} gets no {'email' if channel == EMAIL else 'SMS'}. Choose another row.")
+        raise NotAllowed(
+            f"Row {row} of batch {batch_id} gets no {'email' if channel == EMAIL else 'SMS'}. Choose another row."
+        )
     link = around.settings.links_base + form_path(batch_id, row)
     return definition, found.with_columns(pl.lit(address).alias("address"), pl.lit(link).alias(value_column(LINK)))
 

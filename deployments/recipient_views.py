@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,9 @@ from tasks.surroundings import now
 PAGE = 50
 MOST_FOUND = 60
 _ROW = re.compile(r"\d{1,9}")
+_STRETCH = 20_000
+"""Rows that are looked at before the clock is."""
+_MOST_SECONDS = 0.06
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some recipients of a batch, and past which row the next ones stand; None where these are the last."""
+    """Some recipients of a batch.
+
+    Attributes:
+        lines: at most `PAGE`.
+        next_after: past which row the next ones stand; None where these are the last.
+        is_cut: the page is not full, because a page's time was over before all rows were looked at.
+    """
 
     lines: list[Line]
     next_after: int | None
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +131,9 @@ class Search:
     is_cut: bool = False
 
 
-def page(around: Surroundings, batch_id: int, shown: Filter, *, after: int = 0, search: str = "") -> Page:
+def page(
+    around: Surroundings, batch_id: int, shown: Filter, *, after: int = 0, search: str = "", size: int = PAGE
+) -> Page:
     """One page of the recipients of a batch, by row.
 
     Args:
@@ -129,15 +142,37 @@ def page(around: Surroundings, batch_id: int, shown: Filter, *, after: int = 0, 
         shown: a filter; all are searched where something is searched.
         after: the last row of the page before.
         search: a row's number, else a part of an address in any case.
+        size: how many at most.
     """
     with around.database.read() as session:
         batch = batches.by_id(session, batch_id)
         if search:
-            numbers = found_rows(around, session, batch, search, after=after, limit=PAGE + 1)
+            numbers, looked_to = found_rows(around, session, batch, search, after=after, limit=size + 1), None
         else:
-            numbers = recipient_pages.rows(session, batch_id, shown, after=after, limit=PAGE + 1)
-        lines = _lines(around, session, batch, numbers[:PAGE])
-    return Page(lines, numbers[PAGE - 1] if len(numbers) > PAGE else None)
+            numbers, looked_to = _rows(session, batch, shown, after=after, size=size)
+        lines = _lines(around, session, batch, numbers[:size])
+    if len(numbers) > size:
+        return Page(lines, numbers[size - 1])
+    return Page(lines, looked_to, is_cut=looked_to is not None)
+
+
+def _rows(session: Session, batch: Batch, shown: Filter, *, after: int, size: int) -> tuple[list[int], int | None]:
+    """Rows for one page and one more; and the row up to which was looked, where that is not the last."""
+    batch_id = batches.id_of(batch)
+    last = recipient_pages.last_row(session, batch_id)
+    nobody = (shown is Filter.SENT and not batch.sent) or (shown is Filter.BAD and not batch.invalid)
+    if nobody or (shown is Filter.WAITING and batch.phase == Phase.FINISHED):
+        return [], None
+    step = _STRETCH if shown in recipient_pages.UNINDEXED else max(last, 1)
+    found: list[int] = []
+    began, to = time.monotonic(), after
+    while to < last and len(found) <= size:
+        if to > after and time.monotonic() - began > _MOST_SECONDS:
+            return found, to
+        limit = size + 1 - len(found)
+        found += recipient_pages.rows(session, batch_id, shown, after=to, to=to + step, limit=limit)
+        to += step
+    return found, None
 
 
 def found_rows(
@@ -186,8 +221,10 @@ def whole(around: Surroundings, batch_id: int, row: int) -> Whole:
 def first_valid_row(around: Surroundings, batch_id: int) -> int | None:
     """The first row that can be written to; None where no row is known to be one."""
     with around.database.read() as session:
-        found = recipient_pages.rows(session, batch_id, Filter.WAITING, after=0, limit=1)
-        return found[0] if found else next(iter(recipient_pages.rows(session, batch_id, Filter.SENT, after=0, limit=1)), None)
+        for shown in (Filter.WAITING, Filter.SENT, Filter.NOT_SENT):
+            if found := _rows(session, batches.by_id(session, batch_id), shown, after=0, size=1)[0]:
+                return found[0]
+    return None
 
 
 def _items(definition: ProcessDefinition, values: dict[str, str | None], problems: pl.DataFrame) -> list[Value]:
@@ -206,7 +243,9 @@ def _said(one: Receipt) -> Said:
     return Said(one.at, one.received_at, one.channel, kind.replace("_", " ").capitalize(), why)
 
 
-def _lines(around: Surroundings, session: Session, batch: Batch, numbers: Sequence[int], *, whole: bool = True) -> list[Line]:
+def _lines(
+    around: Surroundings, session: Session, batch: Batch, numbers: Sequence[int], *, whole: bool = True
+) -> list[Line]:
     """Recipients in the words of the result file.
 
     Args:
@@ -242,7 +281,9 @@ def _lines(around: Surroundings, session: Session, batch: Batch, numbers: Sequen
 def _stopped(people: Sequence[Recipient]) -> pl.DataFrame:
     """MESSAGES of a batch that was rejected before any was laid out."""
     lines = [
-        (one.row, "email" if one.email else "sms", "stopped", None, None, None, None, None) for one in people if one.valid
+        (one.row, "email" if one.email else "sms", "stopped", None, None, None, None, None)
+        for one in people
+        if one.valid
     ]
     return pl.DataFrame(lines, schema=MESSAGES, orient="row")
 

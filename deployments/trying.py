@@ -33,7 +33,9 @@ def phone_for(around: Surroundings, batch_id: int, text: str) -> str:
         region = processes.definition_of(version).default_region
     number = normalised_phone(text.strip(), region=region)
     if number is None:
-        raise NotAllowed(f"That is not a phone number in {region}. Type it with its country code, such as +44 7400 123456.")
+        raise NotAllowed(
+            f"That is not a phone number in {region}. Type it with its country code, such as +44 7400 123456."
+        )
     return number
 
 
@@ -60,9 +62,14 @@ def send_test(around: Surroundings, batch_id: int, row: int, *, channel: str, ad
     act = Person(who.email, who.via, f"{name} of row {row}").act()
     with around.database.write() as session:
         if suppressions.listed(session, channel=channel, address=address):
-            raise NotAllowed(f"The address that the test {name} should go to is suppressed, so nothing was sent. Use another.")
+            raise NotAllowed(
+                f"The address that the test {name} should go to is suppressed, so nothing was sent. Use another."
+            )
         if history.how_often(session, act, name=history.TRIED, within=_HOUR) >= MOST_AN_HOUR:
-            raise TooManyTries(f"You sent {MOST_AN_HOUR} test messages within the last hour. Wait before you send more.")
+            raise TooManyTries(
+                f"You sent {MOST_AN_HOUR} test messages within the last hour. Wait before you send more.",
+                until=act.now + _HOUR,
+            )
         batches.note_act(session, batch_id, act, name=history.TRIED)
     label = Label(uuid.uuid4().hex, 0)  # of no batch
     content: object
@@ -100,6 +107,8 @@ def _told(outcome: Outcome, name: str) -> str:
         case OutcomeKind.ACCEPTED:
             return f"The test {name} is on its way to you."
         case OutcomeKind.IN_DOUBT:
-            raise ServiceMissing(f"The provider's answer was lost: the test {name} may or may not come. Look before you send another.")
+            raise ServiceMissing(
+                f"The provider's answer was lost: the test {name} may or may not come. Look before you send another."
+            )
         case _:
             raise NotAllowed(f"The test {name} was not sent. {outcome.detail or 'The provider refused it.'}")

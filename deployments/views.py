@@ -66,17 +66,31 @@ def visits_view(session: Session, batch_id: int, rows: Collection[int]) -> dict[
     }
 
 
-def doubts_view(session: Session, batch_id: int) -> list[dict[str, Any]]:
-    """Every request of a batch that is in doubt or unresolved, with whom it is for and what was found out about it."""
+def doubts_view(
+    session: Session, batch_id: int, *, most: int | None = None, rows_each: int | None = None
+) -> list[dict[str, Any]]:
+    """Every request of a batch that is in doubt or unresolved, with whom it is for and what was found out about it.
+
+    Args:
+        session: a transaction.
+        batch_id: the batch.
+        most: of each state, for a page; all if None.
+        rows_each: how many rows are named of each, for a page; all if None.
+    """
     found = []
     for state in (RequestState.UNRESOLVED, RequestState.IN_DOUBT):
-        doubts = requests.doubtful(session, state, batch_id)
-        rows = requests.rows_of(session, batch_id, [one.number for one in doubts])
+        doubts = requests.doubtful(session, state, batch_id, most=most)
+        numbers = [one.number for one in doubts]
+        if rows_each is None:
+            rows = requests.rows_of(session, batch_id, numbers)
+        else:
+            rows = requests.first_rows(session, batch_id, numbers, most=rows_each)
         found += [
             {
                 "request": one.number,
                 "state": one.state,
                 "channel": one.channel,
+                "size": one.size,
                 "rows": rows[one.number],
                 "asked_at": one.asked_at.isoformat() if one.asked_at else None,
                 "code": one.code,

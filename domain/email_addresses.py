@@ -25,6 +25,7 @@ ANY_CASE = rf"^(?i-u:{PLAIN})$"
 SPECIAL_USE = rf"[@.](?:{'|'.join(map(re.escape, SPECIAL_USE_DOMAIN_NAMES))})$"
 HOPELESS = r"^[^@]*$|@[\x00-\x2d\x2f-\x3f\x41-\x7f]*$"
 """No @, or none with an ASCII dot or a foreign letter, which may become a dot, behind it: the likeliest mistakes."""
+CAPITAL_MAILBOX = r"^[^@]*[A-Z]"
 CELL = pl.col("cell")
 
 
@@ -69,8 +70,12 @@ def _is_for_general_use(cells: pl.Series) -> pl.Series:
 
 def _in_canonical_case(cells: pl.Series) -> pl.Series:
     """The domain in lower case, and the mailbox too where its name has no case (RFC 2142); for plain addresses only."""
-    parts = pl.DataFrame({"cell": cells}).select(CELL.str.split_exact("@", 1)).unnest("cell")
+    lower = cells.str.to_lowercase()
+    capital = cells.str.contains(CAPITAL_MAILBOX).arg_true()
+    if capital.is_empty():
+        return lower
+    parts = pl.DataFrame({"cell": cells.gather(capital)}).select(CELL.str.split_exact("@", 1)).unnest("cell")
     mailbox, domain = pl.col("field_0"), pl.col("field_1").str.to_lowercase()
-    lower = mailbox.str.to_lowercase()
-    named = pl.when(lower.is_in(CASE_INSENSITIVE_MAILBOX_NAMES)).then(lower).otherwise(mailbox)
-    return parts.select(pl.concat_str(named, domain, separator="@").alias("cell")).to_series()
+    small = mailbox.str.to_lowercase()
+    named = pl.when(small.is_in(CASE_INSENSITIVE_MAILBOX_NAMES)).then(small).otherwise(mailbox)
+    return lower.scatter(capital, parts.select(pl.concat_str(named, domain, separator="@")).to_series())

@@ -20,14 +20,11 @@ from phonenumbers import (
     PhoneNumberDesc,
 )
 
-LONGEST = 24
-"""Digits of any number here: 20 are read, and a region's rule puts at most 4 more in front."""
-PADDED = pl.col("padded")
-"""A national number whose length a regex can see, so that one regex holds pattern and possible lengths."""
 LEAST_DIGITS, MOST_DIGITS = 2, 17
 """Of a national significant number, by libphonenumber."""
 UNDERSTOOD_PATTERN = re.compile(r"(?:[0-9,|$()?]|\(\?:|\\d|\[[0-9-]+\]|\{[0-9,]+\})*")
 UNDERSTOOD_RULE = re.compile(r"([0-9]{0,4})\\([0-9])")
+NATIONAL = pl.col("nsn")
 NOWHERE = pl.lit(value=False)
 SPECIAL_TYPES = (
     "premium_rate",
@@ -54,14 +51,20 @@ class Prefix:
         pattern: matches the prefix and the rest; the rest is the last group.
         groups: how many groups the prefix has of its own.
         added: digits that are put before the last group of the prefix, where that group took part.
+        literals: the prefixes, the first that fits counting, if they are plain digits; then no regex is needed.
     """
 
     pattern: str
     groups: int
     added: str | None = None
+    literals: tuple[str, ...] = ()
 
     def rest(self, digits: pl.Expr) -> pl.Expr:
         """What follows the prefix; null where there is no prefix."""
+        if self.literals:
+            return pl.coalesce(
+                pl.when(digits.str.starts_with(prefix)).then(digits.str.slice(len(prefix))) for prefix in self.literals
+            )
         rest = digits.str.extract(self.pattern, self.groups + 1)
         if self.added is None:
             return rest
@@ -71,21 +74,23 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """The numbers of one region, among those of its calling code; expressions over `nsn` and `padded`.
+    """The numbers of one region that have so many digits, among those of its calling code; expressions over `nsn`.
 
     Attributes:
+        calling_code: of the region's country, without plus.
         is_own: the region is the number's region, unless one before it is.
         is_valid: the number is of some type of this region.
         is_landline: the number, if it is valid, is of the type FIXED_LINE of this region, and no mobile number can
             look like it.
     """
 
+    calling_code: str
     is_own: pl.Expr
     is_valid: pl.Expr
     is_landline: pl.Expr
 
 
-NOBODYS = Share(is_own=pl.lit(value=True), is_valid=NOWHERE, is_landline=NOWHERE)
+NOBODYS = Share("", is_own=pl.lit(value=True), is_valid=NOWHERE, is_landline=NOWHERE)
 """Of the numbers that are no region's."""
 
 
@@ -127,7 +132,7 @@ class NumberingPlan:
 
 
 @cache
-def numbering_plan(region: str) -> NumberingPlan | None:
+def numbering_plan(region: str | None) -> NumberingPlan | None:
     """The plan of a region as `DE`; None where there is none that can be translated."""
     metadata = PhoneMetadata.metadata_for_region(region) if region in SUPPORTED_REGIONS else None
     try:
@@ -137,26 +142,32 @@ def numbering_plan(region: str) -> NumberingPlan | None:
 
 
 @cache
-def shares(calling_code: str) -> tuple[Share, ...] | None:
-    """The regions of a calling code in libphonenumber's order; None where one cannot be translated."""
+def shares(calling_code: str, digits: int) -> tuple[Share, ...] | None:
+    """The regions of a calling code in libphonenumber's order; None where one cannot be translated.
+
+    Args:
+        calling_code: without plus.
+        digits: how many the national numbers have. No region, where none has such numbers.
+    """
     regions = COUNTRY_CODE_TO_REGION_CODE[int(calling_code)]
     try:
-        return tuple(_share(_metadata(region), is_only=len(regions) == 1) for region in regions)
+        found = tuple(_share(_metadata(region), digits, is_only=len(regions) == 1) for region in regions)
     except _NotUnderstoodError:
         return None
+    return found if any(share.is_valid is not NOWHERE for share in found) else ()
 
 
 @cache
-def calling_codes() -> dict[str, str]:
+def calling_codes() -> dict[str, int]:
     """The calling code that a number begins with, by the number's first three digits; without worldwide ones as +800."""
     codes = {
-        str(code)
+        str(code): code
         for code, regions in COUNTRY_CODE_TO_REGION_CODE.items()
         if regions[0] != REGION_CODE_FOR_NON_GEO_ENTITY
     }
     begins = (str(number) for number in range(100, 1000))
     found = ((digits, next((digits[:size] for size in (1, 2, 3) if digits[:size] in codes), None)) for digits in begins)
-    return {digits: code for digits, code in found if code is not None}
+    return {digits: codes[code] for digits, code in found if code is not None}
 
 
 def main_region(calling_code: str) -> str:
@@ -194,7 +205,8 @@ def _prefix(pattern: str | None, *, rule: str | None = None) -> Prefix | None:
     groups = re.compile(pattern).groups
     whole = f"^(?:{translated})([0-9]*)$"
     if not rule:
-        return Prefix(whole, groups)
+        prefixes = tuple(pattern.split("|"))
+        return Prefix(whole, groups, literals=prefixes if all(map(str.isdigit, prefixes)) else ())
     parts = UNDERSTOOD_RULE.fullmatch(rule)
     # libphonenumber asks whether the last group took part, so a rule of another group is another matter.
     if parts is None or int(parts[2]) != groups:
@@ -202,39 +214,37 @@ def _prefix(pattern: str | None, *, rule: str | None = None) -> Prefix | None:
     return Prefix(whole, groups, added=parts[1])
 
 
-def _share(metadata: PhoneMetadata, *, is_only: bool) -> Share:
+def _share(metadata: PhoneMetadata, digits: int, *, is_only: bool) -> Share:
     """`_region_code_for_number_from_list` and `_number_type_helper` of libphonenumber, for one region.
 
     Where landlines and mobile numbers have one pattern, it never looks at the lengths of mobile ones.
     """
-    general = _any_of([metadata.general_desc])
+    general = _any_of([metadata.general_desc], digits)
     alike = metadata.same_mobile_and_fixed_line_pattern
     no_landlines = [getattr(metadata, name) for name in SPECIAL_TYPES] + ([] if alike else [metadata.mobile])
-    is_valid = general & _any_of([metadata.fixed_line, *no_landlines])
+    of_a_type = _any_of([metadata.fixed_line, *no_landlines], digits)
+    is_valid = NOWHERE if general is NOWHERE or of_a_type is NOWHERE else general & of_a_type
     if metadata.leading_digits is not None:
-        is_own = pl.col("nsn").str.contains(f"^(?:{_translated(metadata.leading_digits)})")
+        is_own = NATIONAL.str.contains(f"^(?:{_translated(metadata.leading_digits)})")
     else:
         is_own = is_valid
-    is_fixed = _any_of([metadata.fixed_line])
+    is_fixed = _any_of([metadata.fixed_line], digits)
     # Most numbers of a list are mobile ones: null, which no regex looks at.
-    fixed = pl.when(is_fixed).then(PADDED)
+    fixed = pl.when(is_fixed).then(NATIONAL)
     return Share(
+        calling_code=str(metadata.country_code),
         is_own=pl.lit(value=True) if is_only else is_own,
         is_valid=is_valid,
-        is_landline=NOWHERE if alike else is_fixed & ~_any_of(no_landlines, padded=fixed),
+        is_landline=NOWHERE if alike else is_fixed & ~_any_of(no_landlines, digits, numbers=fixed),
     )
 
 
-def _any_of(kinds: Iterable[PhoneNumberDesc | None], *, padded: pl.Expr = PADDED) -> pl.Expr:
-    """A national number fits the pattern and the lengths of one of these kinds."""
-    patterns = dict.fromkeys(_with_lengths(kind) for kind in kinds if kind is not None and _lengths(kind))
-    return padded.str.contains(f"^(?:{'|'.join(patterns)})$") if patterns else NOWHERE
-
-
-def _with_lengths(kind: PhoneNumberDesc) -> str:
-    """A regex over PADDED."""
-    paddings = "|".join(f"x{{{LONGEST - digits}}}" for digits in _lengths(kind))
-    return f"(?:{paddings})(?:{_translated(kind.national_number_pattern)})"
+def _any_of(kinds: Iterable[PhoneNumberDesc | None], digits: int, *, numbers: pl.Expr = NATIONAL) -> pl.Expr:
+    """A national number of so many digits fits the pattern of one of these kinds."""
+    patterns = dict.fromkeys(
+        _translated(kind.national_number_pattern) for kind in kinds if kind is not None and digits in _lengths(kind)
+    )
+    return numbers.str.contains(f"^(?:{'|'.join(patterns)})$") if patterns else NOWHERE
 
 
 def _lengths(kind: PhoneNumberDesc) -> list[int]:

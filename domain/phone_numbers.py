@@ -16,6 +16,7 @@ import polars as pl
 
 from domain.distinct import once_each
 from domain.numbering_plans import (
+    NATIONAL,
     NOBODYS,
     NumberingPlan,
     Share,
@@ -32,7 +33,7 @@ BETWEEN = dict.fromkeys(" ().-/", "")
 """All that a plain number has and a tidy one has not; without regexes they are gone in half the time."""
 FEW = 150
 """So many values of a calling code take the library as long as compiling regexes for them takes: about 4 ms."""
-CELL, DIALLED, ABROAD, NATIONAL = pl.col("cell"), pl.col("dialled"), pl.col("abroad"), pl.col("nsn")
+CELL, DIALLED, ABROAD = pl.col("cell"), pl.col("dialled"), pl.col("abroad")
 ANSWER = pl.Struct({"number": pl.String, "is_landline": pl.Boolean})
 NO_NUMBER = {"number": None, "is_landline": None}
 
@@ -125,12 +126,17 @@ def _by_region(cells: pl.Series, *, region: str | None, few: int) -> Iterator[tu
         plan, numbers = numbering_plan(home), pl.concat(parts)
         if plan is None or numbers.height <= few:
             yield None, numbers
-        else:
-            yield from _shared_out(_significant(numbers, plan), plan.calling_code, few=few)
+            continue
+        for (digits,), alike in _significant(numbers, plan).group_by(NATIONAL.str.len_bytes()):
+            regions = shares(plan.calling_code, digits)
+            if regions is None:
+                yield None, alike
+            else:
+                yield from _shared_out(alike, regions, few=few)
 
 
 def _parsed(cells: pl.Series, *, region: str | None) -> Iterator[tuple[str | None, pl.DataFrame]]:
-    """libphonenumber's `parse` up to the national prefix: `place` and `nsn` of all numbers.
+    """What libphonenumber's `parse` does up to the national prefix: `place` and `nsn` of all numbers.
 
     With the region whose numbering plan applies; with None where the library must be asked.
     """
@@ -213,18 +219,15 @@ def _significant(numbers: pl.DataFrame, plan: NumberingPlan) -> pl.DataFrame:
 
 
 def _shared_out(
-    numbers: pl.DataFrame, calling_code: str, *, few: int
+    numbers: pl.DataFrame, regions: tuple[Share, ...], *, few: int
 ) -> Iterator[tuple[Share | None, pl.DataFrame]]:
     """`region_code_for_number`: each number with the first region that it can be of, or with nobody's share."""
-    for (digits,), same in numbers.group_by(NATIONAL.str.len_bytes()):
-        regions = shares(calling_code, digits)
-        rest = same
-        for share in regions or ():
-            if rest.height <= few:
-                break
-            own = rest.select(share.is_own).to_series()
-            if own.any():
-                yield share, rest.filter(own)
-                rest = rest.filter(~own)
-        is_few = ...
-        yield NOBODYS, rest
+    for share in regions:
+        if numbers.height <= few:
+            yield None, numbers
+            return
+        marked = numbers.with_columns(own=share.is_own)
+        if marked["own"].any():
+            yield share, marked.filter("own")
+            numbers = marked.filter(~pl.col("own"))
+    yield NOBODYS, numbers

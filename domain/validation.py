@@ -7,7 +7,7 @@ in `domain.findings`; this module offers them all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 import polars as pl
@@ -18,7 +18,7 @@ from domain.frames import PROBLEMS, ROW, column, item_column
 from domain.open_links import Links, open_in
 from domain.processes import LINK, PLACEHOLDER, DataItem, ItemType, ProcessDefinition
 from domain.rendering import as_read, fill
-from domain.rules import MOST_SMS_CHARACTERS, RULES, Rule, Severity
+from domain.rules import MOST_EMAIL_BYTES, MOST_SMS_CHARACTERS, RULES, Rule, Severity
 from domain.samples import sample_phone, sample_values
 from domain.understanding import Remark, understand
 
@@ -34,6 +34,7 @@ REPEATED = "repeated:"
 SMS_CHARACTERS = "sms_characters"
 PLACE = ("rule", "place")
 NO_ROW = pl.lit(None, pl.UInt32)
+NO_TEXT = pl.lit(None, pl.String)
 NEVER = pl.lit(value=False)
 
 
@@ -65,9 +66,10 @@ def judge(
 
 def _understood(rows: pl.DataFrame, columns: Columns, definition: ProcessDefinition) -> pl.DataFrame:
     """`row`, and for each item `given:` (stripped, null where empty), `item:` (null where not understood), `remark:`, `sent:`."""
-    cells = [rows[ROW]]
+    texts = _given(rows, columns, definition)
+    cells = [texts[ROW]]
     for item in definition.data_items:
-        text = _given(rows, columns.of_item.get(item.name))
+        text = texts[item.name]
         meant = understand(text, item, definition=definition)
         value, remark = meant["value"].alias(item_column(item.name)), meant["remark"].alias(REMARK + item.name)
         given = _without_placeholders(text, value, remark).alias(GIVEN + item.name)
@@ -75,12 +77,13 @@ def _understood(rows: pl.DataFrame, columns: Columns, definition: ProcessDefinit
     return pl.DataFrame(cells)
 
 
-def _given(rows: pl.DataFrame, index: int | None) -> pl.Series:
-    """A column's text without the spaces around it, null where nothing is left and where the file has no column."""
-    if index is None:
-        return pl.Series([None], dtype=pl.String).new_from_index(0, rows.height)
-    stripped = pl.DataFrame({"cell": rows[column(index)].str.strip_chars()})
-    return stripped.select(pl.when(pl.col("cell") != "").then("cell")).to_series()
+def _given(rows: pl.DataFrame, columns: Columns, definition: ProcessDefinition) -> pl.DataFrame:
+    """`row`, and each item's text without the spaces around it, null where nothing is left and where the file has no column."""
+    found = {name: pl.col(column(place)).str.strip_chars() for name, place in columns.of_item.items()}
+    # Files come in pieces, and every step that looks at two columns would first make one piece of each.
+    stripped = rows.select(ROW, **found).rechunk()
+    filled = {name: pl.when(pl.col(name) != "").then(name) for name in found}
+    return stripped.select(ROW, **{item.name: filled.get(item.name, NO_TEXT) for item in definition.data_items})
 
 
 def _sent(value: pl.Series, given: pl.Series) -> pl.Series:
@@ -101,9 +104,9 @@ def _facts(cells: pl.DataFrame, definition: ProcessDefinition, *, link_length: i
     """The cells, and what the rules of whole rows look at."""
     usable = [pl.col(item_column(item.name)).is_not_null() for item in address_items(definition)]
     known = cells.with_columns(
-        is_sample=_is_sample(definition),
+        is_sample=_is_sample(cells, definition),
         has_address=pl.any_horizontal(NEVER, *usable),
-        email_bytes=_email_bytes(definition),
+        email_bytes=_email_bytes(cells, definition),
     )
     known = known.with_columns(
         _sms_characters(known, definition, link_length=link_length), *_repeated(known, definition)
@@ -111,26 +114,38 @@ def _facts(cells: pl.DataFrame, definition: ProcessDefinition, *, link_length: i
     return known.with_columns(_twins(known, definition))
 
 
-def _is_sample(definition: ProcessDefinition) -> pl.Expr:
+def _is_sample(cells: pl.DataFrame, definition: ProcessDefinition) -> pl.Series:
     """The row still says what only the example row says: its texts and its email address.
 
     The other cells do not count, because a spreadsheet program may have rewritten the sample's date or number.
+    Cell by cell over the rows that are still in question, which soon are few.
     """
     samples = sample_values(definition)
     telling = {item.name for item in definition.data_items if item.type in (ItemType.TEXT, ItemType.EMAIL)}
     names = [name for name in samples if name in telling] or list(samples)
-    cells = [pl.col(GIVEN + name) for name in names]
-    same = [cell.is_null() | (cell == samples[name]) for cell, name in zip(cells, names, strict=True)]
-    return pl.all_horizontal(same) & pl.any_horizontal(cell.is_not_null() for cell in cells)
+    alike = cells.select(ROW, *(GIVEN + name for name in names))
+    for name in names:
+        alike = alike.filter(pl.col(GIVEN + name).is_null() | (pl.col(GIVEN + name) == samples[name]))
+    alike = alike.filter(pl.any_horizontal(pl.col(GIVEN + name).is_not_null() for name in names))
+    return cells[ROW].is_in(alike[ROW].implode())
 
 
-def _email_bytes(definition: ProcessDefinition) -> pl.Expr:
-    """Bytes of all values of a row that gets an email, 0 for other rows."""
-    item = definition.email_item
-    if definition.start.email is None or item is None:
-        return pl.lit(0)
-    sizes = [pl.col(SENT + each.name).str.len_bytes().cast(pl.UInt64) for each in definition.data_items]
-    return pl.when(pl.col(item_column(item.name)).is_not_null()).then(pl.sum_horizontal(sizes)).otherwise(0)
+def _email_bytes(cells: pl.DataFrame, definition: ProcessDefinition) -> pl.Series:
+    """Bytes of all values of a row that gets an email, 0 for other rows, and where no row can come over the limit."""
+    item, names = definition.email_item, [each.name for each in definition.data_items]
+    if definition.start.email is None or item is None or _most_bytes(cells, names) <= MOST_EMAIL_BYTES:
+        return pl.Series([0], dtype=pl.UInt64).new_from_index(0, cells.height)
+    sizes = [pl.col(SENT + name).str.len_bytes().cast(pl.UInt64) for name in names]
+    known = pl.when(pl.col(item_column(item.name)).is_not_null()).then(pl.sum_horizontal(sizes)).otherwise(0)
+    return cells.select(known.alias("email_bytes")).to_series()
+
+
+def _most_bytes(cells: pl.DataFrame, names: Sequence[str]) -> int:
+    """Of these items together, no row has more."""
+    longest = (
+        pl.col(SENT + name).str.len_bytes().max().cast(pl.UInt64).alias(str(place)) for place, name in enumerate(names)
+    )
+    return int(cells.select(longest).sum_horizontal().item() or 0) if names else 0
 
 
 def _sms_characters(cells: pl.DataFrame, definition: ProcessDefinition, *, link_length: int) -> pl.Series:
@@ -139,13 +154,16 @@ def _sms_characters(cells: pl.DataFrame, definition: ProcessDefinition, *, link_
     Rows that may come over the limit are rendered; of the others it is enough that they cannot.
     """
     sms, item = definition.start.sms, definition.phone_item
+    nothing = pl.Series(SMS_CHARACTERS, [0], pl.UInt64)
     if sms is None or item is None:
-        return pl.Series(SMS_CHARACTERS, [0], pl.UInt64).new_from_index(0, cells.height)
+        return nothing.new_from_index(0, cells.height)
     places = PLACEHOLDER.findall(sms.text)
     fixed = len(PLACEHOLDER.sub("", sms.text)) + places.count(LINK) * link_length
     items = {each.name: each for each in definition.data_items}
     values = [name for name in places if name != LINK]
     fixed += sum(_longer_as_read(items[name]) for name in values)
+    if fixed + _most_bytes(cells, values) <= MOST_SMS_CHARACTERS:
+        return nothing.new_from_index(0, cells.height)
     lengths = [pl.col(SENT + name).str.len_chars().cast(pl.UInt64) for name in values]
     most = pl.when(pl.col(item_column(item.name)).is_not_null()).then(
         pl.sum_horizontal(pl.lit(fixed, pl.UInt64), *lengths)

@@ -107,7 +107,7 @@ class DropFolders:
         path = f"{self._root}/{dropped.key}/{TAKEN}/{dropped.changed}-{token}-{dropped.name}"
         try:
             self._move(dropped.path, path)
-            now = self._files.info(path)
+            now = {"size": dropped.size, "name": path} if dropped.is_link else self._files.info(path)
         except FileNotFoundError:
             return None
         # In a bucket a copy has a time of its own.
@@ -140,7 +140,7 @@ class DropFolders:
             entries = self._files.ls(folder, detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted((one for one in entries if one["type"] in {"file", "link"}), key=_name)
+        return sorted((one for one in entries if one["type"] == "file" or one.get("islink")), key=_name)
 
     def _dropped(self, key: str, entry: dict[str, Any], name: str, *, changed: int, token: str | None) -> Dropped:
         return Dropped(

@@ -28,10 +28,10 @@ def create_batch(process: Process, file: File, sender: Sender, name: Name = "") 
     A run that is started again makes no second batch.
 
     Args:
-        process: a live process.
+        process: A live process.
         file: CSV or Excel. A path on the worker's machine, https://…, or another address that it can read, such as s3://…
-        sender: who creates the batch, such as name@company.example.
-        name: what to call the batch; the file's name if it is left empty.
+        sender: Who creates the batch, such as name@company.example.
+        name: What to call the batch; the file's name if it is left empty.
     """
     around = here()
     try:

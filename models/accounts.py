@@ -163,9 +163,9 @@ def key_holder(session: Session, key_sha256: str) -> tuple[Account, ApiKey] | No
     return session.exec(query).first()
 
 
-def note_key_used(session: Session, key: ApiKey, *, now: datetime) -> None:
+def note_key_used(session: Session, key_sha256: str, *, now: datetime) -> None:
     """Write down that a key is in use."""
-    session.execute(update(ApiKey).where(col(ApiKey.id) == key.id).values(used_at=now))
+    session.execute(update(ApiKey).where(col(ApiKey.key_sha256) == key_sha256).values(used_at=now))
 
 
 def keys(session: Session) -> list[tuple[ApiKey, Account]]:

@@ -19,6 +19,7 @@ from models.bulk import changed_rows
 from models.tables import Batch, Decision, ProcessVersion
 
 ARCHIVED = "Archived"
+_EARLIER = 3
 SORTS = {
     "name": func.lower(Batch.name),
     "created": col(Batch.created_at),
@@ -86,6 +87,7 @@ def matching(
     descending: bool | None = None,
     limit: int | None = None,
     offset: int = 0,
+    past: Past | None = None,
 ) -> list[tuple[Batch, ProcessVersion]]:
     """Batches with one of `statuses` (`ARCHIVED` among them or not) whose name holds `search`, in any case.
 
@@ -99,14 +101,37 @@ def matching(
         descending: from the end; None for what is usual: the newest first, names from A.
         limit: how many at most.
         offset: how many to pass over.
+        past: only what stands behind this place, in the same order.
     """
     from_end = sort == "created" if descending is None else descending
     order = (SORTS[sort].desc() if from_end else SORTS[sort].asc(), col(Batch.id).desc())
     # Only the ids are sorted: a whole row holds what its check found, and 10,000 of them are slow to carry.
     page = select(Batch.id).join(ProcessVersion).where(_shown(statuses, search)).order_by(*order)
     page = page.limit(limit).offset(offset)
+    if past is not None:
+        page = page.where(_behind(past, sort, from_end=from_end))
     found = select(Batch, ProcessVersion).join(ProcessVersion).where(col(Batch.id).in_(page)).order_by(*order)
     return list(session.exec(found).all())
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A place in a sorted list of batches: what it is sorted by, and the batch among those that are equal in that."""
+
+    value: str | int
+    batch_id: int
+
+
+def place_of(session: Session, batch_id: int, *, sort: str) -> Past:
+    """The place of a batch in a list."""
+    value = session.exec(select(SORTS[sort]).select_from(Batch).join(ProcessVersion).where(Batch.id == batch_id)).one()
+    return Past(value.isoformat() if isinstance(value, datetime) else value, batch_id)
+
+
+def _behind(past: Past, sort: str, *, from_end: bool) -> ColumnElement[bool]:
+    value = datetime.fromisoformat(str(past.value)) if sort == "created" else past.value
+    later = SORTS[sort] < value if from_end else SORTS[sort] > value
+    return later | ((SORTS[sort] == value) & (col(Batch.id) < past.batch_id))
 
 
 def how_many(session: Session, *, statuses: Collection[str], search: str = "") -> int:
@@ -450,6 +475,14 @@ def correct(session: Session, batch_id: int, act: Act, *, seen_revision: int, ro
             f"Batch {batch_id} changed in this moment. Get its problems again: bulk-sender batch problems {batch_id} --output FILE"
         )
     _record(session, by_id(session, batch_id), act, name="correct", file_sha256=file_sha256)
+
+
+def same_file(session: Session, process_key: str, file_sha256: str) -> list[Batch]:
+    """The newest batches of any version of a process that came in the same file, newest first; a few at most."""
+    query = (
+        select(Batch).join(ProcessVersion).where(Batch.file_sha256 == file_sha256, ProcessVersion.key == process_key)
+    )
+    return list(session.exec(query.order_by(col(Batch.id).desc()).limit(_EARLIER)).all())
 
 
 def same_content(

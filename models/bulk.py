@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, cast
 
@@ -11,6 +13,18 @@ from sqlalchemy import CursorResult, Delete, TextClause, Update
 from sqlmodel import Session
 
 ROWS_AT_ONCE = 50_000
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without Python's collector, which would look through millions of young tuples again and again, and find nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def insert(session: Session, table: str, frame: pl.DataFrame) -> None:
@@ -29,7 +43,8 @@ def insert(session: Session, table: str, frame: pl.DataFrame) -> None:
     if connection.dialect.name == "sqlite":
         places = ", ".join("?" * frame.width)
         rows = chain.from_iterable(piece.iter_rows() for piece in pieces)
-        driver.executemany(f'INSERT INTO "{table}" ({columns}) VALUES ({places})', rows)  # noqa: S608  our own table's names
+        with _undisturbed():
+            driver.executemany(f'INSERT INTO "{table}" ({columns}) VALUES ({places})', rows)  # noqa: S608  our own table's names
         return
     with driver.cursor() as cursor, cursor.copy(f'COPY "{table}" ({columns}) FROM STDIN (FORMAT csv)') as copy:
         for piece in pieces:
@@ -47,8 +62,9 @@ def read(session: Session, query: TextClause, parameters: Mapping[str, object], 
     """
     found = cast("CursorResult[Any]", session.execute(query, parameters))
     pieces = [pl.DataFrame(schema=schema)]
-    while rows := found.cursor.fetchmany(ROWS_AT_ONCE):
-        pieces.append(pl.DataFrame(rows, schema=schema, orient="row"))
+    with _undisturbed():
+        while rows := found.cursor.fetchmany(ROWS_AT_ONCE):
+            pieces.append(pl.DataFrame(rows, schema=schema, orient="row"))
     found.close()
     return pl.concat(pieces)
 

@@ -35,7 +35,9 @@ def with_address(session: Session, address: str, *, most: int = MOST) -> list[Fo
         query = select(Recipient).where(Recipient.batch_id == batch_id, col(Recipient.row).in_(there))
         same = [one for one in session.exec(query.order_by(col(Recipient.row))) if _has(one, wanted)]
         if same:
-            batch, version = session.exec(select(Batch, ProcessVersion).join(ProcessVersion).where(Batch.id == batch_id)).one()
+            batch, version = session.exec(
+                select(Batch, ProcessVersion).join(ProcessVersion).where(Batch.id == batch_id)
+            ).one()
             found += [(one, batch, version) for one in same]
         if len(found) >= most:
             break

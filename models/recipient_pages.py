@@ -1,7 +1,6 @@
 """A few recipients at a time: those that a filter lets through, and all that is known of some of them.
 
-However large the batch, a page reads what it shows. Where a filter has no index, the rows are read in their order
-until the page is full.
+However large the batch, a page reads what it shows. Where a filter has no index, a stretch of rows is read.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from enum import StrEnum
 
 import polars as pl
 from sqlalchemy import bindparam, text
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from domain.frames import MESSAGES, ROW
 from models.bulk import read
@@ -43,9 +42,9 @@ _EXCEPTIONAL = "m.state IN ('failed', 'in_doubt', 'unresolved')"
 _PENDING_TOO = """EXISTS (SELECT 1 FROM message o WHERE o.batch_id = m.batch_id AND o.row = m.row
     AND o.state IN ('pending', 'in_doubt', 'unresolved') AND o.state <> m.state)"""
 _OF_MESSAGES = f"""SELECT DISTINCT m.row FROM message m JOIN recipient r ON r.batch_id = m.batch_id AND r.row = m.row
-    WHERE m.batch_id = :batch_id AND m.row > :after AND {_EXCEPTIONAL} AND m.state = '{{state}}'
+    WHERE m.batch_id = :batch_id AND m.row > :after AND m.row <= :to AND {_EXCEPTIONAL} AND m.state = '{{state}}'
     AND r.sent_at IS NULL {{but}} ORDER BY m.row LIMIT :limit"""
-_OF_RECIPIENTS = """SELECT r.row FROM recipient r WHERE r.batch_id = :batch_id AND r.row > :after {where}
+_OF_RECIPIENTS = """SELECT r.row FROM recipient r WHERE r.batch_id = :batch_id AND r.row > :after AND r.row <= :to {where}
     ORDER BY r.row LIMIT :limit"""
 _QUERIES = {
     Filter.ALL: _OF_RECIPIENTS.format(where=""),
@@ -63,15 +62,24 @@ _QUERIES = {
         but="""AND NOT EXISTS (SELECT 1 FROM message o WHERE o.batch_id = m.batch_id AND o.row = m.row
         AND o.state = 'in_doubt')""",
     ),
-    Filter.RETURNED: f"""SELECT DISTINCT m.row FROM message m WHERE m.batch_id = :batch_id AND m.row > :after
+    Filter.RETURNED: f"""SELECT DISTINCT m.row FROM message m WHERE m.batch_id = :batch_id AND m.row > :after AND m.row <= :to
         AND m.{RETURNED} ORDER BY m.row LIMIT :limit""",
 }
 
 
-def rows(session: Session, batch_id: int, shown: Filter, *, after: int, limit: int) -> list[int]:
-    """The first rows past `after` that a filter lets through, in order."""
-    query = text(_QUERIES[shown])
-    return list(session.execute(query, {"batch_id": batch_id, "after": after, "limit": limit}).scalars())
+UNINDEXED = frozenset({Filter.SENT, Filter.WAITING, Filter.BAD})
+"""Of these every row between is read."""
+
+
+def rows(session: Session, batch_id: int, shown: Filter, *, after: int, to: int, limit: int) -> list[int]:
+    """The first rows past `after` and up to `to` that a filter lets through, in order."""
+    values = {"batch_id": batch_id, "after": after, "to": to, "limit": limit}
+    return list(session.execute(text(_QUERIES[shown]), values).scalars())
+
+
+def last_row(session: Session, batch_id: int) -> int:
+    """The number of the last row; 0 while there is none."""
+    return session.exec(select(func.max(Recipient.row)).where(Recipient.batch_id == batch_id)).one() or 0
 
 
 def recipients(session: Session, batch_id: int, numbers: Collection[int]) -> list[Recipient]:

@@ -521,14 +521,35 @@ def send_again(session: Session, batch_id: int, number: int, *, why: str, now: d
     return True
 
 
-def doubtful(session: Session, state: RequestState, batch_id: int | None = None) -> list[Request]:
-    """Requests in doubt, or unresolved ones, of one batch or of all; oldest doubt first."""
+def doubtful(
+    session: Session, state: RequestState, batch_id: int | None = None, *, most: int | None = None
+) -> list[Request]:
+    """Requests in doubt, or unresolved ones, of one batch or of all; oldest doubt first, and at most so many."""
     query = select(Request).where(text(OPEN), Request.state == state)
     if batch_id is not None:
         query = query.where(Request.batch_id == batch_id)
     return list(
-        session.exec(query.order_by(col(Request.answered_at), col(Request.batch_id), col(Request.number))).all()
+        session.exec(
+            query.order_by(col(Request.answered_at), col(Request.batch_id), col(Request.number)).limit(most)
+        ).all()
     )
+
+
+def how_many(session: Session, batch_id: int, state: RequestState) -> int:
+    """How many requests of a batch are unresolved, or in doubt."""
+    query = select(func.count()).select_from(Request).where(text(OPEN), Request.state == state)
+    return session.exec(query.where(Request.batch_id == batch_id)).one()
+
+
+def first_rows(session: Session, batch_id: int, numbers: Collection[int], *, most: int) -> dict[int, list[int]]:
+    """The rows of the first members of some requests, by position; of an email request there may be a thousand."""
+    query = select(Message.request, Message.row).where(
+        Message.batch_id == batch_id, col(Message.request).in_(list(numbers)), col(Message.position) < most
+    )
+    found: dict[int, list[int]] = {number: [] for number in numbers}
+    for number, row in session.exec(query.order_by(col(Message.request), col(Message.position))):
+        found[number].append(row)
+    return found
 
 
 def with_unresolved(session: Session, batch_ids: Collection[int]) -> dict[int, int]:

@@ -43,12 +43,14 @@ def over_time(session: Session, batch_id: int) -> Sends | None:
     """The sends of a batch; None where nothing was accepted. Reads its requests, which are as many as its SMS."""
     epoch = _EPOCH[session.connection().dialect.name]
     values = {"batch_id": batch_id, "accepted": RequestState.ACCEPTED.value}
-    first, last = session.execute(text(f"SELECT min({epoch}), max({epoch}) {_WHERE}"), values).one()  # noqa: S608  constants of ours
+    first, last = session.execute(text(f"SELECT min({epoch}), max({epoch}) {_WHERE}"), values).one()
     if first is None:
         return None
     width = next((width for width in _WIDTHS if (last - first) // width < _MOST_SLOTS), (last - first) // 50)
     begin = first - first % width
-    counted = text(f"SELECT ({epoch} - :begin) / :width AS slot, sum(size) {_WHERE} GROUP BY 1")  # noqa: S608  same
-    found = {int(slot): int(number) for slot, number in session.execute(counted, {**values, "begin": begin, "width": width})}
+    counted = text(f"SELECT ({epoch} - :begin) / :width AS slot, sum(size) {_WHERE} GROUP BY 1")
+    found = {
+        int(slot): int(number) for slot, number in session.execute(counted, {**values, "begin": begin, "width": width})
+    }
     numbers = tuple(found.get(slot, 0) for slot in range(max(found) + 1))
     return Sends(datetime.fromtimestamp(begin, UTC), width, numbers)

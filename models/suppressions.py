@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 
 import polars as pl
-from sqlalchemy import ColumnElement, bindparam, text
+from sqlalchemy import ColumnElement, bindparam, text, tuple_
 from sqlmodel import Session, col, or_, select
 
 from domain.frames import ROW, SUPPRESSIONS
@@ -100,6 +100,19 @@ def listed(session: Session, *, channel: str | None = None, address: str | None 
     if address is not None:
         query = query.where(Suppression.address == address.lower())
     return list(session.exec(query.order_by(col(Suppression.at).desc(), col(Suppression.address))).all())
+
+
+def page(
+    session: Session, *, channel: str | None, past: tuple[str, str, str] | None, limit: int
+) -> list[Suppression]:
+    """Some suppressions that hold, by channel, address and kind, past those of an earlier page."""
+    place = tuple_(col(Suppression.channel), col(Suppression.address), col(Suppression.kind))
+    query = select(Suppression).where(_holds())
+    if channel is not None:
+        query = query.where(Suppression.channel == channel)
+    if past is not None:
+        query = query.where(place > past)
+    return list(session.exec(query.order_by(*place).limit(limit)).all())
 
 
 def suppressed(session: Session, addresses: pl.DataFrame) -> pl.DataFrame:

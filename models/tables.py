@@ -532,3 +532,32 @@ class IdempotentCall(SQLModel, table=True):
     """Of the answer; None while there is none."""
     body: str | None = Field(default=None, sa_column=Column(Text))
     location: str | None = None
+
+
+class Upload(SQLModel, table=True):
+    """A file that somebody uploaded to the screen: checked before it becomes a batch, forgotten after a day."""
+
+    __tablename__ = "upload"
+    __table_args__ = (Index("ix_upload_owner", "owner", "file_sha256"), {"sqlite_with_rowid": False})
+
+    uid: str = Field(primary_key=True)
+    """Random; the batch that is made of it takes it over."""
+    owner: str
+    """Who uploaded it; nobody else sees it."""
+    process_key: str
+    file_name: str
+    file_sha256: str
+    file_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    upload_key: str
+    """Where the bytes are kept."""
+    created_at: datetime = Field(sa_column=Column(UtcDateTime(), nullable=False, index=True))
+    checked_at: datetime | None = _time()
+    """When its check was done; what it found lies beside the bytes."""
+    name: str | None = None
+    """What the batch shall be called; None until somebody wants it made."""
+    refusal: str | None = Field(default=None, sa_column=Column(Text))
+    """Why it could not be made."""
+    held_by: str | None = None
+    """Whoever checks it or makes the batch now …"""
+    held_until: datetime | None = _time()
+    """… and until when they need not say so again."""

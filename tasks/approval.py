@@ -79,13 +79,16 @@ def decide(around: Surroundings, batch_id: int, form: Approval, *, revision: int
     Returns:
         Why the decision could not be taken, or None.
     """
-    if (refusal := _refusal_of_code(around, batch_id, form, revision=revision)) is not None:
+    with around.database.read() as session:
+        if batches.by_id(session, batch_id).status != Status.PENDING_APPROVAL:
+            return None
+    if (refusal := refusal_of_code(around, batch_id, form.code, revision=revision)) is not None:
         return refusal
     try:
         with around.database.write() as session:
             if batches.by_id(session, batch_id).status != Status.PENDING_APPROVAL:
                 return None
-            by = _who(around, session, batch_id, form, revision=revision)
+            by = signer(around, session, batch_id, code=form.code, email=form.email, revision=revision)
             act = Act(by=by, comment=form.comment, via=VIA, now=now())
             if form.decision is Decision.REJECT:
                 batches.reject(session, batch_id, act, seen_revision=revision)
@@ -103,14 +106,14 @@ def decide(around: Surroundings, batch_id: int, form: Approval, *, revision: int
     return None
 
 
-def _refusal_of_code(around: Surroundings, batch_id: int, form: Approval, *, revision: int) -> str | None:
+def refusal_of_code(around: Surroundings, batch_id: int, code: str, *, revision: int) -> str | None:
     """Why a code that nobody was given is refused, after counting it; None for any other answer.
 
     Prefect shows earlier answers again whenever the run goes on, so the same wrong code counts once.
     """
-    kept = _kept_code(around, batch_id, form, revision=revision)
+    kept = _kept_code(around, batch_id, code, revision=revision)
     with around.database.write() as session:
-        if batches.by_id(session, batch_id).status != Status.PENDING_APPROVAL or not accounts.exist(session):
+        if not accounts.exist(session):
             return None
         wrong = accounts.wrong_codes(session, batch_id, now=now())
         if len(wrong) >= _MOST_WRONG_CODES:
@@ -119,7 +122,7 @@ def _refusal_of_code(around: Surroundings, batch_id: int, form: Approval, *, rev
                 f"Too many wrong codes were given for batch {batch_id}. Try again after {free:%H:%M} UTC with a new code, "
                 "or decide in the web screen."
             )
-        if not form.code.strip():
+        if not code.strip():
             return f"A code is needed. {_WHERE}"
         known = accounts.code(session, kept)
         if known is not None and known.account_id is not None:
@@ -130,28 +133,39 @@ def _refusal_of_code(around: Surroundings, batch_id: int, form: Approval, *, rev
     return f"That code is not right for batch {batch_id} as it is now. {_WHERE}"
 
 
-def _who(around: Surroundings, session: Session, batch_id: int, form: Approval, *, revision: int) -> str:
+def signer(
+    around: Surroundings,
+    session: Session,
+    batch_id: int,
+    *,
+    code: str,
+    email: str,
+    revision: int,
+    right: Right = Right.DECIDE,
+) -> str:
     """The email of whoever decides: the code's user, or while there is no user, the one that was given.
+
+    Uses the code up, in a writing transaction.
 
     Raises:
         NotAllowed: the code was used, is expired or wrong, or no email was given.
-        Forbidden: its user may not decide any more.
+        Forbidden: its user has not the right, or not any more.
     """
     if not accounts.exist(session):
-        if not form.email:
+        if not email:
             raise NotAllowed("Your email is needed; it is kept with the decision.")
-        return form.email
-    account = accounts.use_code(session, _kept_code(around, batch_id, form, revision=revision), now=now())
+        return email
+    account = accounts.use_code(session, _kept_code(around, batch_id, code, revision=revision), now=now())
     if account is None:
         raise NotAllowed(f"That code was used already, or its 15 minutes are over. {_WHERE}")
     role = Role(account.role)
-    if account.disabled_at is not None or not may(role, Right.DECIDE):
-        raise Forbidden(without_right(account.email, role, Right.DECIDE))
+    if account.disabled_at is not None or not may(role, right):
+        raise Forbidden(without_right(account.email, role, right))
     return account.email
 
 
-def _kept_code(around: Surroundings, batch_id: int, form: Approval, *, revision: int) -> str:
-    return code_hash(around.settings.secret, form.code, batch_id=batch_id, revision=revision)
+def _kept_code(around: Surroundings, batch_id: int, code: str, *, revision: int) -> str:
+    return code_hash(around.settings.secret, code, batch_id=batch_id, revision=revision)
 
 
 def link_print(around: Surroundings) -> str:

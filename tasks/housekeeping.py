@@ -17,6 +17,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
 from models import accounts, batches, idempotency
+from tasks import uploads
 from tasks.recovery import HOUSEKEEPING, SWEEP, SWEEP_INBOX
 from tasks.surroundings import Surroundings, now
 
@@ -39,7 +40,8 @@ class Tidied:
 def tidy(around: Surroundings) -> Tidied:
     """Remove everything of each kind; one that fails does not keep the others from it."""
     kinds: dict[str, Callable[[Surroundings], int]] = {
-        "uploads of batches that were never made": _folders,
+        "files of batches that were never made": _folders,
+        "uploads in the web screen": lambda here: uploads.sweep(here, now() - _DAY),
         "half-written files": lambda here: here.storage.remove_parts(now() - _DAY),
         "copies that a killed run left": _scratch,
         "ended sign-ins, tries and codes": _accounts,

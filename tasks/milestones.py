@@ -55,7 +55,8 @@ def _event(one: Untold, batch: Batch, version: ProcessVersion, *, page: str) -> 
     """One milestone in Prefect's words, with nobody's address in it."""
     run = {"prefect.resource.id": f"prefect.flow-run.{batch.flow_run_id}", "prefect.resource.role": "flow-run"}
     return {
-        "id": str(uuid.uuid5(_EVENTS, f"{batch.uid} {one.id}")),
+        # Not of its own id, which SQLite gives again once the row is gone.
+        "id": str(uuid.uuid5(_EVENTS, f"{batch.uid} {one.milestone} {one.at.isoformat()}")),
         "occurred": one.at.isoformat(),
         "event": f"bulk-sender.batch.{one.milestone}",
         "resource": {

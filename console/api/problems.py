@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request, Response
@@ -12,10 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from deployments.surroundings import now
 from domain.errors import (
     BulkSenderError,
-    DefinitionProblem,
     FileErrorCode,
     FileProblem,
     Forbidden,
@@ -73,7 +72,10 @@ TOO_LARGE = Kind("too-large", 413, "Too large", "The body is larger than this ad
 NOT_THIS_FORM = Kind("unsupported-media-type", 415, "Not in this form", "The Content-Type is none that is taken here.")
 INVALID = Kind("invalid", 422, "Something in the request is not right", "`errors` says what, and where.")
 UNUSABLE_FILE = Kind(
-    "unusable-file", 422, "The file cannot be used", f"`code` says why: {', '.join(code.value for code in FileErrorCode)}."
+    "unusable-file",
+    422,
+    "The file cannot be used",
+    f"`code` says why: {', '.join(code.value for code in FileErrorCode)}.",
 )
 KEY_REUSED = Kind(
     "key-reused", 422, "The key belongs to another request", "This Idempotency-Key came with another request before."
@@ -124,7 +126,9 @@ class Problem(BaseModel):
 class Refused(Exception):
     """A request that is answered with a problem of a certain kind."""
 
-    def __init__(self, kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None, errors: Sequence[Wrong] = ()):
+    def __init__(
+        self, kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None, errors: Sequence[Wrong] = ()
+    ) -> None:
         """Keep what the answer says."""
         super().__init__(detail)
         self.kind = kind
@@ -148,24 +152,25 @@ def answer(
     return Response(body, status_code=kind.status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
 
 
+_OF_REFUSAL: tuple[tuple[type[BulkSenderError], Kind], ...] = (
+    (FileProblem, UNUSABLE_FILE),
+    (TooManyTries, TOO_MANY),
+    (Forbidden, FORBIDDEN),
+    (NotFound, NOT_FOUND),
+    (ServiceMissing, NOT_NOW),
+    (SettingsProblem, NOT_NOW),
+    (BulkSenderError, NOT_ALLOWED),
+)
+
+
 def of_refusal(refusal: BulkSenderError) -> Response:
     """What the product refuses in words, as a problem."""
-    match refusal:
-        case FileProblem():
-            return answer(UNUSABLE_FILE, str(refusal), code=refusal.code)
-        case TooManyTries():
-            seconds = max(1, math.ceil((refusal.until - now()).total_seconds()))
-            return answer(TOO_MANY, str(refusal), headers={"Retry-After": str(seconds)})
-        case Forbidden():
-            return answer(FORBIDDEN, str(refusal))
-        case NotFound():
-            return answer(NOT_FOUND, str(refusal))
-        case ServiceMissing() | SettingsProblem():
-            return answer(NOT_NOW, str(refusal))
-        case DefinitionProblem():
-            return answer(INVALID, str(refusal))
-        case _:
-            return answer(NOT_ALLOWED, str(refusal))
+    kind = next(kind for of, kind in _OF_REFUSAL if isinstance(refusal, of))
+    code = refusal.code if isinstance(refusal, FileProblem) else None
+    headers = {}
+    if isinstance(refusal, TooManyTries):
+        headers["Retry-After"] = str(max(1, math.ceil((refusal.until - datetime.now(UTC)).total_seconds())))
+    return answer(kind, str(refusal), headers=headers, code=code)
 
 
 def of_fault() -> Response:

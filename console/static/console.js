@@ -42,4 +42,76 @@
       window.location.reload();
     }
   });
+
+  // An upload shows how far it is, may be dropped on the page, and is not begun when it is too large.
+  const one = (id) => document.getElementById(id);
+  const problem = (sentence) => {
+    const place = one("upload-problem");
+    place.replaceChildren();
+    if (!sentence) return;
+    const said = document.createElement("p");
+    said.className = "notice bad";
+    said.textContent = sentence;
+    place.append(said);
+  };
+  const size = (bytes) => (bytes >= 1e6 ? `${Math.round(bytes / 1e6)} MB` : `${Math.ceil(bytes / 1e3)} kB`);
+  const isTooLarge = (input) => {
+    const file = input.files[0];
+    const most = Number(input.dataset.most);
+    if (!file || file.size <= most) return false;
+    problem(
+      `The file has ${size(file.size)}; at most ${size(most)} can be uploaded. ` +
+        "Split the list, or delete columns that are not needed.",
+    );
+    return true;
+  };
+  const chosen = (input) => {
+    problem("");
+    if (input.files[0]) one("file-name").value = input.files[0].name;
+    isTooLarge(input);
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.id === "file") chosen(event.target);
+  });
+  const holdsFiles = (event) => one("file") && event.dataTransfer?.types.includes("Files");
+  for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      if (!holdsFiles(event)) return;
+      event.preventDefault();
+      document.documentElement.classList.toggle("dropping", kind === "dragenter" || kind === "dragover");
+      if (kind !== "drop") return;
+      if (event.dataTransfer.files.length !== 1) {
+        problem("Drop one file at a time.");
+        return;
+      }
+      one("file").files = event.dataTransfer.files;
+      chosen(one("file"));
+    });
+  }
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.elt.id !== "upload") return;
+    if (isTooLarge(one("file"))) {
+      event.preventDefault();
+      return;
+    }
+    problem("");
+    one("upload-progress").hidden = false;
+  });
+  document.addEventListener("htmx:xhr:progress", (event) => {
+    const bar = one("upload-bar");
+    if (!bar || event.target.id !== "upload" || !event.detail.lengthComputable) return;
+    const share = Math.round((100 * event.detail.loaded) / event.detail.total);
+    bar.value = share;
+    one("upload-share").textContent = `${share} %`;
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.elt.id !== "upload") return;
+    if (event.detail.xhr.status === 204) return;
+    one("upload-progress").hidden = true;
+  });
+  document.addEventListener("htmx:sendError", (event) => {
+    if (event.detail.elt.id === "upload") {
+      problem("The upload broke off. Check the connection, then press Next again.");
+    }
+  });
 })();

@@ -61,7 +61,13 @@ def test_a_link_never_ends_by_itself_unless_somebody_said_so() -> None:
 def test_every_fifth_wrong_try_locks_for_longer() -> None:
     locks = [lock_after(tries) for tries in range(5 * TRIES_AT_ONCE + 1)]
 
-    assert [lock for lock in locks if lock] == [FIRST_LOCK, FIRST_LOCK * 4, FIRST_LOCK * 16, FIRST_LOCK * 64, LONGEST_LOCK]
+    assert [lock for lock in locks if lock] == [
+        FIRST_LOCK,
+        FIRST_LOCK * 4,
+        FIRST_LOCK * 16,
+        FIRST_LOCK * 64,
+        LONGEST_LOCK,
+    ]
     assert [tries for tries, lock in enumerate(locks) if lock] == [5, 10, 15, 20, 25]
 
 
@@ -80,7 +86,7 @@ def test_every_fifth_wrong_try_locks_for_longer() -> None:
         (None, True),
     ],
 )
-def test_programs_that_open_links_by_themselves_are_known(user_agent: str | None, expected: bool) -> None:  # noqa: FBT001  a table of examples
+def test_programs_that_open_links_by_themselves_are_known(user_agent: str | None, expected: bool) -> None:
     assert is_scanner(user_agent) is expected
 
 

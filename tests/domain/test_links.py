@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -139,3 +140,61 @@ def test_a_fingerprint_shows_neither_secret_nor_address() -> None:
 
     assert len(found) == 32
     assert SECRET.hex()[:8] not in found
+
+
+NOON = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
+NONCES = st.binary(min_size=8, max_size=8)
+SEALED = [
+    LINKS.token(Place(1, 2)),
+    LINKS.reference(Place(1, 2)),
+    LINKS.code(Place(1, 2), expires_at=NOON, nonce=b"12345678"),
+    LINKS.pass_on(Place(1, 2), expires_at=NOON),
+]
+
+
+@given(PLACES, NONCES)
+def test_a_code_leads_back_to_its_person_and_its_end(place: Place, nonce: bytes) -> None:
+    assert LINKS.coded(LINKS.code(place, expires_at=NOON, nonce=nonce)) == (place, NOON)
+
+
+def test_each_code_is_another_one() -> None:
+    assert len({LINKS.code(Place(1, 2), expires_at=NOON, nonce=bytes([byte] * 8)) for byte in range(9)}) == 9
+
+
+@given(PLACES)
+def test_a_reference_leads_back_to_its_person_and_is_no_token(place: Place) -> None:
+    assert LINKS.referred(LINKS.reference(place)) == place
+    assert LINKS.reference(place) == LINKS.reference(place) != LINKS.token(place)
+
+
+def test_a_pass_is_for_one_person_until_its_end() -> None:
+    held = LINKS.pass_on(Place(1, 2), expires_at=NOON)
+
+    assert LINKS.may_pass(Place(1, 2), held, now=NOON - timedelta(seconds=1))
+    assert not LINKS.may_pass(Place(1, 2), held, now=NOON)
+    assert not LINKS.may_pass(Place(1, 3), held, now=NOON - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("made_for", range(4))
+def test_what_was_made_for_one_purpose_is_refused_for_every_other(made_for: int) -> None:
+    sealed = SEALED[made_for]
+    reads: list[Callable[[str], object]] = [LINKS.place, LINKS.referred, LINKS.coded]
+    for purpose, read in enumerate(reads):
+        if purpose == made_for:
+            read(sealed)
+            continue
+        with pytest.raises(NotFound):
+            read(sealed)
+    assert LINKS.may_pass(Place(1, 2), sealed, now=NOON - timedelta(seconds=1)) is (made_for == 3)
+
+
+@given(st.sampled_from(SEALED), st.integers(0, 47), st.sampled_from([*ALPHABET, "=", "+", "é", "\n"]))
+def test_a_sealed_text_with_any_other_character_is_refused(sealed: str, position: int, character: str) -> None:
+    changed = sealed[:position] + character + sealed[position + 1 :]
+    if changed == sealed:
+        return
+
+    for read in (LINKS.referred, LINKS.coded):
+        with pytest.raises(NotFound):
+            read(changed)
+    assert not LINKS.may_pass(Place(1, 2), changed, now=NOON - timedelta(seconds=1))

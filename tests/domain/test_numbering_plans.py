@@ -12,12 +12,12 @@ from domain.numbering_plans import calling_codes, numbering_plan, shares
 
 def test_every_plan_of_this_version_is_translated() -> None:
     assert [region for region in phonenumbers.SUPPORTED_REGIONS if numbering_plan(region) is None] == []
-    assert [code for code in set(calling_codes().values()) if shares(code) is None] == []
+    assert [code for code in set(calling_codes().values()) if shares(str(code), 9) is None] == []
 
 
 def test_no_calling_code_begins_another() -> None:
     """Else three digits would not tell it."""
-    codes = set(calling_codes().values())
+    codes = set(map(str, calling_codes().values()))
 
     assert {code for code in codes for other in codes if code != other and code.startswith(other)} == set()
 
@@ -29,7 +29,7 @@ def test_a_pattern_in_another_language_gives_no_plan(pattern: str, monkeypatch: 
     monkeypatch.setattr(phonenumbers.PhoneMetadata, "metadata_for_region", lambda _region: odd)
 
     assert numbering_plan.__wrapped__("DE") is None
-    assert shares.__wrapped__("49") is None
+    assert shares.__wrapped__("49", 9) is None
 
 
 @pytest.mark.parametrize("rule", ["1\\1", "\\3", "12345\\2", "\\1\\2", "x\\2"])
@@ -52,4 +52,4 @@ def test_a_region_without_metadata_has_no_plan(metadata: object, monkeypatch: py
 def test_a_calling_code_without_metadata_has_no_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phonenumbers.PhoneMetadata, "metadata_for_region", lambda _region: None)
 
-    assert shares.__wrapped__("49") is None
+    assert shares.__wrapped__("49", 9) is None

@@ -155,7 +155,7 @@ def test_plain_numbers_do_not_wait_for_the_library(monkeypatch: pytest.MonkeyPat
 
 def test_a_plan_that_cannot_be_translated_is_left_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """A later `phonenumbers` may write its patterns in another way."""
-    monkeypatch.setattr(phone_numbers, "shares", lambda _code: None)
+    monkeypatch.setattr(phone_numbers, "shares", lambda _code, _digits: None)
 
     found = normalised_phones(pl.Series(PHONES), region="GB", few=0)
 

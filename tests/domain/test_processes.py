@@ -61,6 +61,23 @@ def test_the_example_process_can_be_read() -> None:
     assert MOTOR.name == "motor-renewal.yaml"
 
 
+def test_a_link_may_end_ask_for_what_its_person_knows_and_speak_their_language() -> None:
+    definition = read(
+        without("workflow:\n", "link_days: 30\nsecond_factor: first_name\nlang: he\nright_to_left: true\nworkflow:\n")
+    )
+
+    assert (definition.link_days, definition.lang) == (30, "he")
+    assert definition.factor_item == definition.data_items[0]
+    assert read().factor_item is None
+
+
+def test_what_anybody_can_guess_is_no_second_factor() -> None:
+    text = without("    choices: [A, B]\n", "    choices: [A, B]\n    required: true\n")
+
+    with pytest.raises(DefinitionProblem, match=r"line 16: second_factor: cover is a choice, which anybody can guess"):
+        read(text.replace("workflow:\n", "second_factor: cover\nworkflow:\n"))
+
+
 def test_what_is_left_out_has_its_default() -> None:
     definition = read("key: a\nname: A\ndefault_region: DE\ndata_items:\n  - {name: x, type: text}\n")
 
@@ -113,6 +130,18 @@ def test_only_the_start_phase_is_sent() -> None:
         ("  - phase: review\n", "  - phase: ''\n", 26, r"phase: "),
         ("  - phase: review\n", "  - review\n", 26, r"workflow\.1: "),
         ("workflow:\n", "start_url: go.example\nworkflow:\n", 15, r"start_url: "),
+        ("workflow:\n", "link_days: 0\nworkflow:\n", 15, r"link_days: "),
+        ("workflow:\n", "link_days: soon\nworkflow:\n", 15, r"link_days: "),
+        ("workflow:\n", "lang: hebrew!\nworkflow:\n", 15, r"lang: "),
+        ("required: true}", "required: true, label: ''}", 5, r"label: "),
+        ("required: true}", "required: true, help: ''}", 5, r"help: "),
+        (
+            "workflow:\n",
+            "second_factor: born\nworkflow:\n",
+            15,
+            r"second_factor: 'born' is no data item; known are first_name,",
+        ),
+        ("workflow:\n", "second_factor: day\nworkflow:\n", 15, r"second_factor: day may be empty, .* required: true"),
     ],
 )
 def test_a_fault_is_named_with_its_line(part: str, instead: str, line: int, words: str) -> None:

@@ -34,7 +34,7 @@ def test_an_account_is_found_however_its_email_is_spelled(database: Database) ->
         assert accounts.exist(session)
         assert accounts.by_email(session, " ANN@acme.EXAMPLE ").email == "ann@acme.example"
         assert accounts.find(session, "bob@acme.example") is None
-        with pytest.raises(NotFound, match="no user bob@acme.example"):
+        with pytest.raises(NotFound, match="no user bob@"):
             accounts.by_email(session, "bob@acme.example")
 
 

@@ -42,7 +42,10 @@ def test_batches_with_open_links_are_those_of_the_process_that_sent_something(da
     sent_batch(database, version_id=versions[0], sent={2}, recipients_key=None)
 
     with database.read() as session:
-        assert open_links.batches_with_some(session, "small", now=NOW) == [(new, str(versions[1])), (old, str(versions[0]))]
+        assert open_links.batches_with_some(session, "small", now=NOW) == [
+            (new, str(versions[1])),
+            (old, str(versions[0])),
+        ]
         assert open_links.batches_with_some(session, "small", now=NOW, apart_from=new) == [(old, str(versions[0]))]
 
 
