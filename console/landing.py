@@ -73,11 +73,9 @@ class _Landing:
 
     def show(self, request: Request, token: str, later: BackgroundTasks) -> Response:
         """The form, the question for the second factor, or the way on; nothing is changed by looking."""
-        if self._must_wait(request):
-            return self._wait(request)
         visitor = self._visitor(request, token, later)
         if visitor.standing is not Standing.OPEN:
-            return self.closed(request)
+            return self._refused(request, visitor)
         if self._needs_factor(request, visitor):
             return self._ask_factor(request, token, visitor)
         if (address := links.hand_over_address(self._around, visitor)) is not None:
@@ -86,12 +84,10 @@ class _Landing:
 
     def send(self, request: Request, token: str, entered: Entered, later: BackgroundTasks) -> Response:
         """Keep what somebody sent, once; a second time is thanked like the first."""
-        if self._must_wait(request):
-            return self._wait(request)
         visitor = self._visitor(request, token, later)
         has_own_platform = visitor.definition is not None and visitor.definition.start_url is not None
         if visitor.standing is Standing.CLOSED or has_own_platform:
-            return self.closed(request)
+            return self._refused(request, visitor)
         if self._needs_factor(request, visitor):
             is_open = visitor.standing is Standing.OPEN
             return self._ask_factor(request, token, visitor) if is_open else self.closed(request)
@@ -111,11 +107,9 @@ class _Landing:
 
     def try_factor(self, request: Request, token: str, entered: Entered, later: BackgroundTasks) -> Response:
         """Let somebody on who knows the second factor, for a while and in this browser."""
-        if self._must_wait(request):
-            return self._wait(request)
         visitor = self._visitor(request, token, later)
         if visitor.standing is not Standing.OPEN:
-            return self.closed(request)
+            return self._refused(request, visitor)
         if not links.needs_factor(self._around, visitor, None):
             return _to(token)
         match links.try_factor(self._around, visitor, (entered or {}).get(FACTOR, "")):
@@ -163,11 +157,14 @@ class _Landing:
     def _needs_factor(self, request: Request, visitor: Visitor) -> bool:
         return links.needs_factor(self._around, visitor, request.cookies.get(COOKIE))
 
-    def _must_wait(self, request: Request) -> bool:
-        return links.must_wait(self._around, _address(request))
-
-    def _wait(self, request: Request) -> Response:
-        return self._page(request, "link_wait.html", status_code=_WAIT)
+    def _refused(self, request: Request, visitor: Visitor) -> Response:
+        """Asked of all who are refused, so that it takes as long for each; whoever has a real link never waits."""
+        waits = links.must_wait(self._around, _address(request))
+        return (
+            self._page(request, "link_wait.html", status_code=_WAIT)
+            if waits and visitor.is_nobody
+            else self.closed(request)
+        )
 
     def _show_form(self, request: Request, token: str, form: Form, *, status_code: int = 200) -> Response:
         return self._page(

@@ -235,7 +235,7 @@ def account_routes(around: Surroundings, pages: Pages) -> APIRouter:
 
 
 def code_routes(around: Surroundings, pages: Pages) -> APIRouter:
-    """The code by which the Prefect UI learns who decides, for whoever may."""
+    """The codes by which the Prefect UI learns who decides or creates a batch, for whoever may."""
     router = APIRouter()
 
     @router.post("/batches/{batch_id}/code", dependencies=[Depends(requires(around, Right.DECIDE))])
@@ -249,6 +249,11 @@ def code_routes(around: Surroundings, pages: Pages) -> APIRouter:
             code=accounts.make_code(around, batch_id, email=who.email),
             run=accounts.run_address(around, batch_id),
         )
+
+    @router.post("/account/code", dependencies=[Depends(requires(around, Right.CREATE))])
+    def _creation_code(request: Request, who: Signed) -> HTMLResponse:
+        code = accounts.make_creation_code(around, email=who.email)
+        return pages.show(request, "code.html", who=who, batch_id=None, code=code, run=None)
 
     return router
 

@@ -408,6 +408,21 @@ def make_code(around: Surroundings, batch_id: int, *, email: str) -> Code:
     return Code(text, expires_at)
 
 
+def make_creation_code(around: Surroundings, *, email: str) -> Code:
+    """A code by which the Prefect UI knows that this user creates a batch there.
+
+    Raises:
+        Forbidden: they may not create batches.
+    """
+    require_right(around, email, Right.CREATE)
+    text, expires_at = new_code(), now() + CODE_HOLDS
+    kept = code_hash(around.settings.secret, text, batch_id=None, revision=0)
+    with around.database.write() as session:
+        account = accounts.by_email(session, email)
+        accounts.add_code(session, kept, account=account, batch_id=None, revision=0, expires_at=expires_at)
+    return Code(text, expires_at)
+
+
 def run_address(around: Surroundings, batch_id: int) -> str | None:
     """Where the run of a batch stands in the Prefect UI."""
     with around.database.read() as session:

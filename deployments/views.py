@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,15 +53,6 @@ def links_view(session: Session, batch: Batch) -> dict[str, Any]:
         **asdict(visits.counts(session, batches.id_of(batch))),
         "expire_at": batch.links_expire_at.isoformat() if batch.links_expire_at else None,
         "revoked_at": batch.links_revoked_at.isoformat() if batch.links_revoked_at else None,
-    }
-
-
-def visits_view(session: Session, batch_id: int, rows: Collection[int]) -> dict[int, dict[str, str | None]]:
-    """What some recipients did with their links, for a page of them: times by row; most have none and are left out."""
-    names = ("opened_at", "started_at", "completed_at", "revoked_at")
-    return {
-        row: {name: at.isoformat() if (at := getattr(visit, name)) else None for name in names}
-        for row, visit in visits.of_rows(session, batch_id, rows).items()
     }
 
 

@@ -202,20 +202,8 @@ def _complaints(definition: ProcessDefinition) -> Iterator[Complaint]:
         if item.name.casefold() == LINK:
             yield ("data_items", place), "a data item may not be called link: that word stands for the personal link"
         seen.add(item.name.casefold())
-    if definition.second_factor is not None:
-        if definition.factor_item is None:
-            listed = ", ".join(item.name for item in definition.data_items)
-            yield ("second_factor",), f"{definition.second_factor!r} is no data item; known are {listed}"
-        elif not definition.factor_item.required:
-            yield (
-                ("second_factor",),
-                f"{definition.second_factor} may be empty, and then nobody could open their form; make it required: true",
-            )
-        elif definition.factor_item.type in {ItemType.BOOLEAN, ItemType.CHOICE}:
-            yield (
-                ("second_factor",),
-                f"{definition.second_factor} is a {definition.factor_item.type}, which anybody can guess; name another data item",
-            )
+    if definition.second_factor is not None and (complaint := _factor_complaint(definition)) is not None:
+        yield ("second_factor",), complaint
     starts = [place for place, step in enumerate(definition.workflow) if step.phase == "start"]
     for place in starts[1:]:
         yield ("workflow", place), "the workflow has two start phases; keep one"
@@ -229,6 +217,17 @@ def _complaints(definition: ProcessDefinition) -> Iterator[Complaint]:
         if address is None:
             yield path, f"no data item has type {item_type}, so there is no address for it"
         yield from _text_complaints(definition, output, path)
+
+
+def _factor_complaint(definition: ProcessDefinition) -> str | None:
+    name, item = definition.second_factor, definition.factor_item
+    if item is None:
+        return f"{name!r} is no data item; known are {', '.join(each.name for each in definition.data_items)}"
+    if not item.required:
+        return f"{name} may be empty, and then nobody could open their form; make it required: true"
+    if item.type in {ItemType.BOOLEAN, ItemType.CHOICE}:
+        return f"{name} is a {item.type}, which anybody can guess; name another data item"
+    return None
 
 
 def _text_complaints(definition: ProcessDefinition, output: EmailOutput | SmsOutput, path: Path) -> Iterator[Complaint]:

@@ -54,7 +54,7 @@ def new_code() -> str:
     return f"{signs[:4]}-{signs[4:]}"
 
 
-def code_hash(secret: bytes, code: str, *, batch_id: int, revision: int) -> str:
-    """What is kept of an approval code, which fits one revision of one batch; case, spaces and dashes do not matter."""
+def code_hash(secret: bytes, code: str, *, batch_id: int | None, revision: int) -> str:
+    """What is kept of a code, which fits one revision of one batch, or creates one if None; case, spaces and dashes do not matter."""
     plain = "".join(sign for sign in code.upper() if sign.isalnum())
     return keyed(secret, "approval-code", batch_id, revision, plain)

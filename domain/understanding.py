@@ -268,12 +268,9 @@ def _phones(cells: pl.Series, *, region: str) -> pl.DataFrame:
 def _with_placeholders(known: pl.DataFrame) -> pl.DataFrame:
     """VALUES, with a remark where a cell that is no address stands for none."""
     others = known.select((VALUE.is_null() & REMARK.is_null() & CELL.is_not_null()).arg_true()).to_series()
-    meanings = once_each(known["cell"].gather(others), _placeholder, dtype=MEANING)
-    return _with_others(known.select(list(VALUES)), others, meanings.struct.unnest())
-
-
-def _placeholder(text: str) -> dict[str, str | None]:
-    return {"value": None, "remark": Remark.PLACEHOLDER.value if is_placeholder(text) else None}
+    stands = pl.DataFrame({"cell": once_each(known["cell"].gather(others), is_placeholder, dtype=pl.Boolean)})
+    remarks = stands.select(_when(CELL, Remark.PLACEHOLDER)).to_series()
+    return known.select(VALUE, known["remark"].scatter(others, remarks))
 
 
 def _when(condition: pl.Expr, remark: Remark) -> pl.Expr:

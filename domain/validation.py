@@ -69,7 +69,7 @@ def _understood(rows: pl.DataFrame, columns: Columns, definition: ProcessDefinit
     texts = _given(rows, columns, definition)
     cells = [texts[ROW]]
     for item in definition.data_items:
-        text = texts[item.name]
+        text = texts[GIVEN + item.name]
         meant = understand(text, item, definition=definition)
         value, remark = meant["value"].alias(item_column(item.name)), meant["remark"].alias(REMARK + item.name)
         given = _without_placeholders(text, value, remark).alias(GIVEN + item.name)
@@ -78,18 +78,21 @@ def _understood(rows: pl.DataFrame, columns: Columns, definition: ProcessDefinit
 
 
 def _given(rows: pl.DataFrame, columns: Columns, definition: ProcessDefinition) -> pl.DataFrame:
-    """`row`, and each item's text without the spaces around it, null where nothing is left and where the file has no column."""
-    found = {name: pl.col(column(place)).str.strip_chars() for name, place in columns.of_item.items()}
+    """`row`, and `given:` of each item: its text without the spaces around it, null where nothing is left or the file has no column."""
+    found = {GIVEN + name: pl.col(column(place)).str.strip_chars() for name, place in columns.of_item.items()}
     # Files come in pieces, and every step that looks at two columns would first make one piece of each.
     stripped = rows.select(ROW, **found).rechunk()
     filled = {name: pl.when(pl.col(name) != "").then(name) for name in found}
-    return stripped.select(ROW, **{item.name: filled.get(item.name, NO_TEXT) for item in definition.data_items})
+    names = (GIVEN + item.name for item in definition.data_items)
+    return stripped.select(ROW, **{name: filled.get(name, NO_TEXT) for name in names})
 
 
 def _sent(value: pl.Series, given: pl.Series) -> pl.Series:
     """An item's values as they are sent: canonical where they were understood, as given elsewhere."""
+    if value.null_count() == given.null_count():
+        return value
     others = (value.is_null() & given.is_not_null()).arg_true()
-    return value.clone().scatter(others, given.gather(others)) if others.len() else value
+    return value.clone().scatter(others, given.gather(others))
 
 
 def _without_placeholders(given: pl.Series, value: pl.Series, remark: pl.Series) -> pl.Series:

@@ -12,17 +12,21 @@ from pydantic import Field
 
 from domain.errors import BulkSenderError
 from tasks import fetch, milestones, shown
+from tasks.recovery import CREATE
 from tasks.runs import start_run
 from tasks.surroundings import here
 
 Process = Annotated[str, Field(title="Select A Process")]
 File = Annotated[str, Field(title="File", min_length=1, max_length=2000)]
-Sender = Annotated[str, Field(title="Sender Email", min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+Code = Annotated[str, Field(title="Your code", max_length=40)]
+Sender = Annotated[str, Field(title="Sender Email", max_length=254, pattern=r"^([^@\s]+@[^@\s]+)?$")]
 Name = Annotated[str, Field(title="Batch Name", max_length=200)]
 
 
-@flow(name="create-batch")
-def create_batch(process: Process, file: File, sender: Sender, name: Name = "") -> State[int] | State[None]:
+@flow(name=CREATE)
+def create_batch(
+    process: Process, file: File, code: Code = "", sender: Sender = "", name: Name = ""
+) -> State[int] | State[None]:
     """Make a batch of a file; it is checked and then waits for approval.
 
     A run that is started again makes no second batch.
@@ -30,13 +34,21 @@ def create_batch(process: Process, file: File, sender: Sender, name: Name = "") 
     Args:
         process: A live process.
         file: CSV or Excel. A path on the worker's machine, https://…, or another address that it can read, such as s3://…
-        sender: Who creates the batch, such as name@company.example.
+        code: From your account's page in the web screen, button "Code for the Prefect UI". It says who creates the batch.
+        sender: Only while nobody can sign in to the web screen yet: who creates the batch, such as name@company.example.
         name: What to call the batch; the file's name if it is left empty.
     """
     around = here()
     try:
         batch_id = fetch.create_from(
-            around, file, process_key=process, sender=sender, name=name, run_id=flow_run.id or "", start=start_run
+            around,
+            file,
+            process_key=process,
+            sender=sender,
+            code=code,
+            name=name,
+            run_id=flow_run.id or "",
+            start=start_run,
         )
     except BulkSenderError as refusal:
         return Failed(message=str(refusal))

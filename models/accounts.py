@@ -229,7 +229,13 @@ def forget_tries(session: Session, what: str) -> None:
 
 
 def add_code(
-    session: Session, code_hash: str, *, account: Account | None, batch_id: int, revision: int, expires_at: datetime
+    session: Session,
+    code_hash: str,
+    *,
+    account: Account | None,
+    batch_id: int | None,
+    revision: int,
+    expires_at: datetime,
 ) -> None:
     """Keep an approval code; or, without an account, one that nobody was given, so that the same one counts once."""
     session.add(
@@ -268,7 +274,7 @@ def use_code(session: Session, code_hash: str, *, now: datetime) -> Account | No
     return session.exec(query).first()
 
 
-def wrong_codes(session: Session, batch_id: int, *, now: datetime) -> list[datetime]:
+def wrong_codes(session: Session, batch_id: int | None, *, now: datetime) -> list[datetime]:
     """Until when each wrong code that was lately given for a batch counts, soonest first."""
     query = (
         select(ApprovalCode.expires_at)

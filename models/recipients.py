@@ -79,7 +79,7 @@ _OF_ONE_CHANNEL = text(
 _SOME_EXCEPTIONS = text(
     """
     SELECT count(*) FROM (SELECT 1 FROM message
-        WHERE batch_id = :batch_id AND state IN ('failed', 'in_doubt', 'unresolved') LIMIT :most) AS some
+        WHERE batch_id = :batch_id AND state IN ('failed', 'in_doubt', 'unresolved') LIMIT :most) AS few
     """
 )
 

@@ -474,14 +474,15 @@ class ApiKey(SQLModel, table=True):
 
 
 class ApprovalCode(SQLModel, table=True):
-    """A code by which the Prefect UI, which knows no users, learns who decides."""
+    """A code by which the Prefect UI, which knows no users, learns who decides, or who creates a batch."""
 
     __tablename__ = "approval_code"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
     code_hash: str = Field(primary_key=True)
     """Keyed with the installation's secret: a short code could be guessed from a plain hash."""
-    batch_id: int = Field(foreign_key="batch.id", index=True)
+    batch_id: int | None = Field(default=None, foreign_key="batch.id", index=True)
+    """What it decides about; None for one with which a batch is created."""
     revision: int
     account_id: int | None = Field(default=None, foreign_key="account.id", index=True)
     """Whose it is; None for one that somebody guessed, which counts until it expires."""

@@ -23,7 +23,6 @@ from tasks.surroundings import Surroundings, now
 VIA = "Prefect UI"
 _MOST_WRONG_CODES = 5
 _WRONG_COUNTS = timedelta(minutes=15)
-_WHERE = 'Get one from the batch\'s page in the web screen: button "Code for the Prefect UI".'
 
 
 class Decision(StrEnum):
@@ -106,7 +105,7 @@ def decide(around: Surroundings, batch_id: int, form: Approval, *, revision: int
     return None
 
 
-def refusal_of_code(around: Surroundings, batch_id: int, code: str, *, revision: int) -> str | None:
+def refusal_of_code(around: Surroundings, batch_id: int | None, code: str, *, revision: int) -> str | None:
     """Why a code that nobody was given is refused, after counting it; None for any other answer.
 
     Prefect shows earlier answers again whenever the run goes on, so the same wrong code counts once.
@@ -119,31 +118,31 @@ def refusal_of_code(around: Surroundings, batch_id: int, code: str, *, revision:
         if len(wrong) >= _MOST_WRONG_CODES:
             free = wrong[-_MOST_WRONG_CODES]
             return (
-                f"Too many wrong codes were given for batch {batch_id}. Try again after {free:%H:%M} UTC with a new code, "
-                "or decide in the web screen."
+                f"Too many wrong codes were given for {_what(batch_id)}. Try again after {free:%H:%M} UTC with a new code, "
+                "or do it in the web screen."
             )
         if not code.strip():
-            return f"A code is needed. {_WHERE}"
+            return f"A code is needed. {_where(batch_id)}"
         known = accounts.code(session, kept)
         if known is not None and known.account_id is not None:
             return None
         if known is None:
             until = now() + _WRONG_COUNTS
             accounts.add_code(session, kept, account=None, batch_id=batch_id, revision=revision, expires_at=until)
-    return f"That code is not right for batch {batch_id} as it is now. {_WHERE}"
+    return f"That code is not right for {_what(batch_id)}. {_where(batch_id)}"
 
 
 def signer(
     around: Surroundings,
     session: Session,
-    batch_id: int,
+    batch_id: int | None,
     *,
     code: str,
     email: str,
     revision: int,
     right: Right = Right.DECIDE,
 ) -> str:
-    """The email of whoever decides: the code's user, or while there is no user, the one that was given.
+    """The email of whoever decides, or creates a batch: the code's user, or while there is no user, the one that was given.
 
     Uses the code up, in a writing transaction.
 
@@ -153,18 +152,27 @@ def signer(
     """
     if not accounts.exist(session):
         if not email:
-            raise NotAllowed("Your email is needed; it is kept with the decision.")
+            raise NotAllowed("Your email is needed; it is kept in the batch's history.")
         return email
     account = accounts.use_code(session, _kept_code(around, batch_id, code, revision=revision), now=now())
     if account is None:
-        raise NotAllowed(f"That code was used already, or its 15 minutes are over. {_WHERE}")
+        raise NotAllowed(f"That code was used already, or its 15 minutes are over. {_where(batch_id)}")
     role = Role(account.role)
     if account.disabled_at is not None or not may(role, right):
         raise Forbidden(without_right(account.email, role, right))
     return account.email
 
 
-def _kept_code(around: Surroundings, batch_id: int, code: str, *, revision: int) -> str:
+def _what(batch_id: int | None) -> str:
+    return "creating a batch" if batch_id is None else f"batch {batch_id} as it is now"
+
+
+def _where(batch_id: int | None) -> str:
+    page = "your account's page" if batch_id is None else "the batch's page"
+    return f'Get one from {page} in the web screen: button "Code for the Prefect UI".'
+
+
+def _kept_code(around: Surroundings, batch_id: int | None, code: str, *, revision: int) -> str:
     return code_hash(around.settings.secret, code, batch_id=batch_id, revision=revision)
 
 

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from domain.errors import NotAllowed
+from domain.rights import Right
 from files.fetching import fetch
 from models import batches, processes
 from models.batches import Act
+from tasks.approval import VIA, refusal_of_code, signer
 from tasks.create import Start, scratch, uid_of
 from tasks.create import create as make_batch
 from tasks.ingest import limits
 from tasks.surroundings import Surroundings, now
 
-VIA = "Prefect UI"
 _FETCH_SECONDS = 600.0
 
 
 def create_from(
-    around: Surroundings, address: str, *, process_key: str, sender: str, name: str, run_id: str, start: Start
+    around: Surroundings,
+    address: str,
+    *,
+    process_key: str,
+    sender: str,
+    code: str,
+    name: str,
+    run_id: str,
+    start: Start,
 ) -> int:
     """Fetch a file and make a batch of it; the same run makes one batch, however often it is started.
 
@@ -38,14 +48,18 @@ def create_from(
             limit_seconds=_FETCH_SECONDS,
             never_in=around.settings.home,
         )
+        if (refusal := refusal_of_code(around, None, code, revision=0)) is not None:
+            raise NotAllowed(refusal)
+        with around.database.write() as session:
+            creator = signer(around, session, None, code=code, email=sender, revision=0, right=Right.CREATE)
         return make_batch(
             around,
             path,
             process_key=process_key,
-            sender=sender,
+            sender=creator,
             name=name,
             start=start,
             file_name=file_name,
             uid=uid,
-            act=Act(by=sender, via=VIA, now=now()),
+            act=Act(by=creator, via=VIA, now=now()),
         )

@@ -27,6 +27,10 @@ from tasks.surroundings import Surroundings, now
 DEPLOYMENT = "send-batch/send-batch"
 SWEEP, SWEEP_INBOX, HOUSEKEEPING = "settle", "sweep-inbox", "housekeeping"
 """Flows that run by themselves, one run of each at a time."""
+CREATE = "create-batch"
+"""The flow that makes a batch of what was typed into its form."""
+TAG = "bulk-sender"
+"""Of runs that are started again when they crash."""
 _logger = logging.getLogger(__name__)
 _ENDS = {"Crashed", "Failed"}
 """Ends that count as crashes; `Stopped`, below, is the end of a run that went down with everything."""
@@ -70,7 +74,7 @@ def go_on(around: Surroundings, *, alone: bool = False) -> list[int]:
         ]
     with get_client(sync_client=True) as client:
         if alone:
-            _end_dead_sweeps(client)
+            _see_to_lone_runs(client)
         return [one.batch_id for one in found if _see_to(around, client, one, alone=alone)]
 
 
@@ -158,10 +162,13 @@ def _give_back(around: Surroundings, one: _Open, *, reason: str) -> None:
                 batches.note(session, one.batch_id, reason=reason)
 
 
-def _end_dead_sweeps(client: SyncPrefectClient) -> None:
-    """End the sweeps that went down with everything: there is room for one only, and they hold it."""
+def _see_to_lone_runs(client: SyncPrefectClient) -> None:
+    """See to the runs of no batch that went down with everything.
+
+    Sweeps are ended: there is room for one only, and they hold it. A run that makes a batch begins again.
+    """
     dead = client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=[SWEEP, SWEEP_INBOX, HOUSEKEEPING])),
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[SWEEP, SWEEP_INBOX, HOUSEKEEPING, CREATE])),
         flow_run_filter=FlowRunFilter(
             state=FlowRunFilterState(type=StateTypes(any_=[StateType.RUNNING, StateType.PENDING]))
         ),
@@ -169,6 +176,8 @@ def _end_dead_sweeps(client: SyncPrefectClient) -> None:
     for run in dead:
         with suppress(ObjectNotFound):
             _set(client, run.id, StateType.CRASHED, "Stopped", "Its process was gone.", force=True)
+            if TAG in run.tags:
+                client.set_flow_run_state(run.id, Scheduled(name="AwaitingRetry", message="It made no batch yet."))
 
 
 def _set(client: SyncPrefectClient, run_id: UUID, kind: StateType, name: str, message: str, *, force: bool) -> None:

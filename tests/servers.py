@@ -77,7 +77,7 @@ def serving(script: Answer | Callable[[Asked], Answer]) -> Iterator[Server]:
             self.wfile.write(answer.body)
             self.close_connection = True
 
-        do_GET = do_POST  # noqa: N815  as http.server calls it
+        do_GET = do_PATCH = do_POST  # noqa: N815  as http.server calls them
 
         def finish(self) -> None:
             with suppress(OSError, ValueError):  # the connection was broken on purpose

@@ -25,6 +25,8 @@ from domain.rights import WORDS, Right
 _OPEN = (f"{ROOT}/openapi.json", f"{ROOT}/problems/")
 _NO_KEY = "Send an API key as Authorization: Bearer bsk_…; an administrator makes one with: bulk-sender key add NAME --user EMAIL"
 _MOST_KNOWN = 10_000
+AT_ONCE, PER_SECOND = 200, 20
+"""Calls of one key."""
 _logger = logging.getLogger(__name__)
 
 bearer = HTTPBearer(auto_error=False, description="An API key, made with: `bulk-sender key add NAME --user EMAIL`")
@@ -59,8 +61,8 @@ class Door:
         """Wrap an app."""
         self._app = app
         self._find = program(around)
-        self._calls = Allowance(at_once=200, per_second=20)
-        self._wrong = Allowance(at_once=30, per_second=0.1)
+        self._calls = Allowance(at_once=AT_ONCE, per_second=PER_SECOND)
+        self._wrong = Allowance(at_once=100, per_second=1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer in its place, or let it pass with who calls."""

@@ -53,7 +53,7 @@ def upgrade() -> None:
     op.create_table(
         'approval_code',
         sa.Column('code_hash', sa.String(), nullable=False),
-        sa.Column('batch_id', sa.Integer(), nullable=False),
+        sa.Column('batch_id', sa.Integer(), nullable=True),
         sa.Column('revision', sa.Integer(), nullable=False),
         sa.Column('account_id', sa.Integer(), nullable=True),
         sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),

@@ -34,6 +34,15 @@ COMMANDS = {
     "suppression list": {"--channel", "--json"},
     "suppression add": {"--channel", "--by", "--json"},
     "suppression remove": {"--channel", "--by", "--json"},
+    "user add": {"--role", "--password-stdin", "--no-password", "--json"},
+    "user list": {"--json"},
+    "user role": {"--json"},
+    "user password": {"--password-stdin", "--json"},
+    "user disable": {"--json"},
+    "user enable": {"--json"},
+    "key add": {"--user", "--json"},
+    "key list": {"--json"},
+    "key revoke": {"--json"},
 }
 """What programs and people build on: commands and their options."""
 

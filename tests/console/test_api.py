@@ -241,7 +241,10 @@ def test_a_batch_is_watched_by_its_tag(api: Api, operator: httpx.Client) -> None
 def test_every_operation_asks_for_a_key_and_a_right(api: Api) -> None:
     """Whoever adds a route cannot forget it: the document names them all."""
     open_to_all = {"/problems/{name}"}
-    with httpx.Client(base_url=api.address + "/api/v1", trust_env=False) as nobody, api.program(Role.PLATFORM) as platform:
+    with (
+        httpx.Client(base_url=api.address + "/api/v1", trust_env=False) as nobody,
+        api.program(Role.PLATFORM) as platform,
+    ):
         document = nobody.get("/openapi.json").json()
         operations = [(path, method) for path, found in document["paths"].items() for method in found]
         assert len(operations) > 25

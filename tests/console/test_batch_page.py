@@ -13,7 +13,10 @@ from console import charts
 from deployments.standing import Paces, Standings
 from domain.rights import Role
 from domain.states import Phase, RequestState, Status
+from files.storage import Storage
 from models import batches, history
+from models.database import Database
+from settings import load
 from tasks.surroundings import Surroundings
 from tests import factories
 from tests.console.batches_with_people import (
@@ -31,6 +34,13 @@ from tests.console.batches_with_people import (
 from tests.console.web import csrf, email_of, serving, signed_in
 from tests.factories import batch, batch_in
 from tests.servers import Server
+
+
+@pytest.fixture
+def around(sqlite_url: str, tmp_path: Path) -> Surroundings:
+    """The queries behind the pages are tested on both databases, in tests/models."""
+    settings = load(home=tmp_path / "home", database_url=sqlite_url)
+    return Surroundings(settings, Database(sqlite_url), Storage(settings.storage))
 
 
 @pytest.fixture
@@ -63,15 +73,21 @@ def acts_of(around: Surroundings, batch_id: int) -> list[tuple[str, str, str]]:
         return [(one.act, one.by, one.comment) for one in batches.decisions(session, batch_id)]
 
 
-def test_every_cell_of_an_upload_is_text_wherever_it_shows(
-    ready: Surroundings, address: str, tmp_path: Path
-) -> None:
+def test_every_cell_of_an_upload_is_text_wherever_it_shows(ready: Surroundings, address: str, tmp_path: Path) -> None:
     rows = [(HOSTILE, "ana@mail.example", ""), (HOSTILE, HOSTILE, HOSTILE), (RIGHT_TO_LEFT, "b@mail.example", "")]
     batch_id = created(ready, tmp_path, rows, name=HOSTILE)
     browser = signed_in(ready, address, Role.ADMIN)
 
     here = f"/batches/{batch_id}"
-    paths = ["", "/recipients", "/recipients?q=<script>", "/recipients/2", "/recipients/3", "/recipients/2/form", "/history"]
+    paths = [
+        "",
+        "/recipients",
+        "/recipients?q=<script>",
+        "/recipients/2",
+        "/recipients/3",
+        "/recipients/2/form",
+        "/history",
+    ]
     for path in [*(here + path for path in paths), "/people?q=" + "<script>@mail.example"]:
         page = browser.get(path)
         assert page.status_code == 200, path
@@ -159,9 +175,7 @@ def test_a_correction_without_the_forms_token_is_not_taken(ready: Surroundings, 
     assert batch(ready.database, batch_id).revision == 0
 
 
-def test_a_file_that_corrects_nothing_is_refused_on_the_page(
-    ready: Surroundings, address: str, tmp_path: Path
-) -> None:
+def test_a_file_that_corrects_nothing_is_refused_on_the_page(ready: Surroundings, address: str, tmp_path: Path) -> None:
     batch_id = created(ready, tmp_path, [*rows_of(1), ("Ana", "no address", "")])
     operator = signed_in(ready, address, Role.OPERATOR, email=OPERATOR)
     here = f"/batches/{batch_id}"
@@ -190,7 +204,7 @@ def test_a_send_is_paused_resumed_and_rejected_half_way(ready: Surroundings, add
     said = post(approver, f"{here}/reject", here, revision="0", next=here, comment="wrong list").text
 
     assert "1,000/1,001 Sent" in said
-    assert "<dt>Stopped</dt><dd class=\"figure\">1</dd>" in said
+    assert '<dt>Stopped</dt><dd class="figure">1</dd>' in said
     assert [act for act, _, _ in acts_of(ready, batch_id)][-3:] == ["pause", "resume", "reject"]
     assert acts_of(ready, batch_id)[-1] == ("reject", email_of(Role.APPROVER), "wrong list")
 
@@ -209,9 +223,7 @@ def test_progress_asks_again_only_while_the_batch_moves(ready: Surroundings, add
     assert (moved_on.status_code, moved_on.headers["hx-refresh"]) == (204, "true")
 
 
-def test_what_is_unresolved_is_settled_request_by_request(
-    ready: Surroundings, address: str, tmp_path: Path
-) -> None:
+def test_what_is_unresolved_is_settled_request_by_request(ready: Surroundings, address: str, tmp_path: Path) -> None:
     batch_id = created(ready, tmp_path, rows_of(2001))
     laid_out(ready, batch_id)
     sent(ready, batch_id, 0, RequestState.ACCEPTED)
@@ -225,7 +237,9 @@ def test_what_is_unresolved_is_settled_request_by_request(
     assert "The connection broke." in page
     assert "and 988 more" in page
     assert "Nothing was chosen" in post(approver, f"{here}/settle", here, **{"as": "sent"}).text
-    said = post(approver, f"{here}/settle", here, **{"as": "sent", "request": "1", "comment": "seen at the provider"}).text
+    said = post(
+        approver, f"{here}/settle", here, **{"as": "sent", "request": "1", "comment": "seen at the provider"}
+    ).text
     assert "1 request is counted as sent" in said
     assert batch(ready.database, batch_id).sent == 2000
     said = post(approver, f"{here}/settle", here, **{"as": "resend", "every": "true"}).text
@@ -285,7 +299,9 @@ def test_the_history_names_who_did_what_and_where(ready: Surroundings, address: 
     assert page.index("Rejected") < page.index("Looked at a recipient")
 
 
-@pytest.mark.parametrize("path", ["", "/history", "/recipients", "/reconciliation", "/unresolved", "/progress", "/standing"])
+@pytest.mark.parametrize(
+    "path", ["", "/history", "/recipients", "/reconciliation", "/unresolved", "/progress", "/standing"]
+)
 def test_nobody_sees_anything_who_is_not_signed_in(ready: Surroundings, address: str, path: str) -> None:
     batch_id = batch_in(ready.database, Phase.WAITING)
 

@@ -539,8 +539,19 @@ def test_who_may_not_decide_gets_no_code(around: Surroundings, address: str) -> 
             assert browser.post(f"/batches/{batch_id}/code", data={"csrf": csrf(browser)}).status_code == 403
 
 
-def test_a_batch_that_does_not_wait_needs_no_code(around: Surroundings, address: str) -> None:
-    batch_id = add_batch(around.database, phase=Phase.SENDING.value)
+def test_a_batch_that_is_being_checked_has_nothing_to_decide(around: Surroundings, address: str) -> None:
+    batch_id = add_batch(around.database)
     with signed_in(around, address, Role.APPROVER) as browser:
         assert browser.post(f"/batches/{batch_id}/code", data={"csrf": csrf(browser)}).status_code == 409
         assert browser.post("/batches/999/code", data={"csrf": csrf(browser)}).status_code == 404
+
+
+def test_who_may_create_gets_a_code_for_that(around: Surroundings, address: str) -> None:
+    with signed_in(around, address, Role.OPERATOR) as browser:
+        page = browser.post("/account/code", data={"csrf": csrf(browser)})
+    with signed_in(around, address, Role.APPROVER) as browser:
+        refused = browser.post("/account/code", data={"csrf": csrf(browser)})
+
+    assert re.search(r"[2-9A-Z]{4}-[2-9A-Z]{4}", page.text)
+    assert "create one batch" in page.text
+    assert refused.status_code == 403

@@ -585,3 +585,62 @@ def test_the_same_list_is_found_in_any_version_of_its_process_alone(database: Da
         assert [batch.id for batch in batches.same_content(session, "small", "a")] == [second, first]
         assert [batch.id for batch in batches.same_content(session, "small", "a", apart_from=second)] == [first]
         assert batches.same_content(session, "nothing", "a") == []
+
+
+# Four eyes
+
+
+@pytest.mark.parametrize("by", ["sender@acme.example", "Sender@ACME.example", " sender@acme.example "])
+def test_nobody_approves_the_batch_they_created(database: Database, by: str) -> None:
+    batch_id = batch_in(database, Phase.WAITING, sender="Sender@acme.example")
+
+    with pytest.raises(NotAllowed, match=r"created batch .* somebody else must approve it"):
+        _approve(database, batch_id, by=by)
+    assert batch(database, batch_id).status == Status.PENDING_APPROVAL
+    assert _decisions(database, batch_id) == []
+
+    _approve(database, batch_id)
+
+
+def test_nobody_approves_the_rows_they_corrected_in_any_revision(database: Database) -> None:
+    batch_id = batch_in(database, Phase.WAITING)
+    for revision, by in enumerate(("ann@acme.example", "bob@acme.example")):
+        with database.write() as session:
+            batches.correct(
+                session, batch_id, act(by), seen_revision=revision, rows_key=str(revision), file_sha256="c" * 64
+            )
+            batches.note(session, batch_id, phase=Phase.WAITING.value, valid=1)
+
+    for by in ("ann@acme.example", "Bob@acme.example"):
+        with pytest.raises(NotAllowed, match="created or corrected"):
+            _approve(database, batch_id, by=by)
+
+    _approve(database, batch_id)
+
+
+def test_whoever_really_created_it_cannot_approve_it_either(database: Database) -> None:
+    """The sender that the batch shows may be somebody else."""
+    batch_id = batch_in(database, Phase.WAITING)
+    with database.write() as session:
+        batches.note_act(session, batch_id, act("ann@acme.example"), name="create")
+
+    with pytest.raises(NotAllowed, match="somebody else must approve it"):
+        _approve(database, batch_id, by="ann@acme.example")
+
+
+def test_whoever_created_a_batch_may_reject_and_archive_it(database: Database) -> None:
+    rejected, archived = batch_in(database, Phase.WAITING), batch_in(database, Phase.WAITING)
+
+    _reject(database, rejected, by="sender@acme.example")
+    with database.write() as session:
+        batches.archive(session, archived, act("sender@acme.example"))
+
+    assert {batch(database, one).status for one in (rejected, archived)} == {Status.ADMIN_REJECTION}
+
+
+def test_with_four_eyes_off_the_creator_may_approve(database: Database) -> None:
+    batch_id = batch_in(database, Phase.WAITING)
+    with database.write() as session:
+        batches.approve(session, batch_id, act("sender@acme.example"), link_print="print", four_eyes=False)
+
+    assert batch(database, batch_id).status == Status.APPROVED

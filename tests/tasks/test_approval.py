@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deployments import accounts as people
+from domain.errors import Forbidden, NotAllowed
 from domain.rights import Role
 from domain.states import Phase, Status
 from models import batches
 from tasks import approval
 from tasks.approval import Approval, Decision, decide, invitation
+from tasks.fetch import create_from
 from tasks.surroundings import Surroundings
-from tests.factories import act, add_batch, batch, process
+from tests.factories import act, add_batch, batch, deploy, process
 
 APPROVER, OPERATOR = "approver@acme.example", "operator@acme.example"
 WRONG = [f"WRNG-222{sign}" for sign in "23456789"]
@@ -226,3 +230,56 @@ def test_whoever_corrected_rows_may_not_approve_them(around: Surroundings) -> No
     assert refusal is not None
     assert "created or corrected" in refusal
     assert decide(around, batch_id, form(email=APPROVER), revision=1) is None
+
+
+# Creating a batch from the form of its deployment
+
+OWN: dict[str, Any] = {"process_key": "small", "name": "", "run_id": "run", "start": lambda *_: "started"}
+
+
+@pytest.fixture
+def file(around: Surroundings, tmp_path: Path) -> str:
+    """A recipient file of the process that is live."""
+    deploy(around.database, process())
+    path = tmp_path / "people.csv"
+    path.write_text("first_name,email\nAnn,ann@mail.example.com\n")
+    return str(path)
+
+
+def created(around: Surroundings, batch_id: int) -> tuple[str, list[tuple[str, str, str]]]:
+    return batch(around.database, batch_id).sender, history(around, batch_id)
+
+
+def test_before_there_is_any_user_a_batch_is_created_by_the_email_that_is_given(
+    around: Surroundings, file: str
+) -> None:
+    with pytest.raises(NotAllowed, match="Your email is needed"):
+        create_from(around, file, sender="", code="", **OWN)
+
+    batch_id = create_from(around, file, sender="a@acme.example", code="", **OWN)
+
+    assert created(around, batch_id) == ("a@acme.example", [("create", "a@acme.example", "Prefect UI")])
+
+
+def test_once_there_are_users_a_batch_is_created_by_whose_code_it_is(around: Surroundings, file: str) -> None:
+    """Else an approver would create one in an operator's name, and approve it."""
+    users(around)
+    decides, code = code_of(around, waiting(around)), people.make_creation_code(around, email=OPERATOR).text
+
+    with pytest.raises(NotAllowed, match="A code is needed"):
+        create_from(around, file, sender=OPERATOR, code="", **OWN)
+    with pytest.raises(NotAllowed, match="not right for creating"):
+        create_from(around, file, sender=OPERATOR, code=decides, **OWN)
+    batch_id = create_from(around, file, sender="boss@acme.example", code=code, **OWN)
+
+    assert created(around, batch_id) == (OPERATOR, [("create", OPERATOR, "Prefect UI")])
+    assert create_from(around, file, sender="", code=code, **OWN) == batch_id  # the same run, started again
+    with pytest.raises(NotAllowed, match="used already"):
+        create_from(around, file, sender="", code=code, **{**OWN, "run_id": "another"})
+
+
+def test_whoever_may_not_create_gets_no_code_for_it(around: Surroundings) -> None:
+    users(around)
+
+    with pytest.raises(Forbidden, match="may not create"):
+        people.make_creation_code(around, email=APPROVER)

@@ -33,6 +33,7 @@ class Prefect:
     keys: dict[str, str] = field(default_factory=dict)
     started: list[dict[str, Any]] = field(default_factory=list)
     sweeps: list[str] = field(default_factory=list)
+    forms: list[str] = field(default_factory=list)
 
     def run(self, *kinds: str, name: str | None = None, at: datetime = LONG_AGO) -> str:
         """A run that went through these states."""
@@ -73,7 +74,8 @@ class Prefect:
         return SimpleNamespace(id=self.keys[key])
 
     def read_flow_runs(self, **_filters: Any) -> list[SimpleNamespace]:
-        return [SimpleNamespace(id=run_id) for run_id in self.sweeps]
+        sweeps = [SimpleNamespace(id=run_id, tags=["bulk-sender-settle"]) for run_id in self.sweeps]
+        return sweeps + [SimpleNamespace(id=run_id, tags=["bulk-sender"]) for run_id in self.forms]
 
 
 @pytest.fixture
@@ -195,6 +197,18 @@ def test_a_sweep_that_died_with_everything_makes_room(around: Surroundings, pref
     assert prefect.last(prefect.sweeps[0])[0] == "RUNNING"
     recovery.go_on(around, alone=True)
     assert prefect.last(prefect.sweeps[0]) == ("CRASHED", "Stopped")
+
+
+def test_a_run_that_was_making_a_batch_when_everything_stopped_begins_again(
+    around: Surroundings, prefect: Prefect
+) -> None:
+    prefect.forms = [prefect.run("RUNNING")]
+
+    recovery.go_on(around)
+    assert prefect.last(prefect.forms[0])[0] == "RUNNING"
+
+    recovery.go_on(around, alone=True)
+    assert prefect.last(prefect.forms[0]) == ("SCHEDULED", "AwaitingRetry")
 
 
 def test_a_result_that_its_run_did_not_write_is_found_and_written_once(around: Surroundings) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from tests.whole.installation import APPROVER, Installation
+from tests.whole.installation import APPROVER, OPERATOR, Installation, until
 from tests.whole.people import people, write_csv
 
 pytestmark = [pytest.mark.whole, pytest.mark.browser]
@@ -74,3 +74,24 @@ def test_a_batch_rejected_on_the_form_is_not_sent(installation: Installation, pa
     assert (view["phase"], view["status"], view["counts"]["sent"]) == ("stopped", "Admin Rejection", 0)
     installation.await_end(run_id)
     assert installation.arrived(persons) == {}
+
+
+def test_a_batch_is_made_on_the_form_of_its_deployment(installation: Installation, page: Page, tmp_path: Path) -> None:
+    persons = people("email", "phone", "nameless", tag="typed", block=42)
+    file = write_csv(tmp_path / "typed.csv", persons)
+    found = installation.http.get(f"{installation.prefect}/api/deployments/name/create-batch/create-batch")
+    page.goto(f"{installation.prefect}/deployments/deployment/{found.raise_for_status().json()['id']}/run")
+    form = page.locator("body")
+    field(form, "Select A Process").get_by_role("button").first.press("ArrowDown")
+    page.get_by_role("option", name="motor-renewal", exact=True).click()
+    field(form, "File").get_by_role("textbox").fill(str(file))
+    field(form, "Sender Email").get_by_role("textbox").fill(OPERATOR)
+    page.get_by_role("button", name="Submit").click()
+
+    [made] = until(
+        lambda: installation.ask("batch", "list", "--search", "typed"), what="the batch of the form", seconds=60
+    )
+
+    view = installation.wait(made["id"], "waiting")
+    assert (view["sender"], view["process"], view["file"]) == (OPERATOR, "motor-renewal", "typed.csv")
+    assert (view["counts"]["valid"], view["counts"]["invalid"]) == (2, 1)
