@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import httpx
 import polars as pl
@@ -100,9 +101,9 @@ def seed(around: Surroundings, *, number: int, others: int) -> int:
     return _large(around, version_id, number)
 
 
-def _batch(version_id: int, name: str, frame: pl.DataFrame, **columns: object) -> Batch:
+def _batch(version_id: int, name: str, frame: pl.DataFrame, **columns: Any) -> Batch:
     valid = frame.filter("valid").height
-    usual: dict[str, object] = {
+    usual: dict[str, Any] = {
         "uid": uuid.uuid4().hex,
         "process_version_id": version_id,
         "name": name,

@@ -40,7 +40,7 @@ Signature = Annotated[str, InPath(max_length=64)]
 
 def make_app(around: Surroundings) -> FastAPI:
     """The web app over one database and storage."""
-    app = FastAPI(title="Bulk Sender", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Bulk Sender", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     pages = Pages(around.settings)
     Webhooks(around).add_to(app)
     app.mount("/static", Static(), name="static")

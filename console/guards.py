@@ -108,12 +108,12 @@ class Bodies:
                     message = await receive()
             except TimeoutError:
                 broken = _TOO_SLOW
-                raise _BrokenOff from None
+                raise BrokenOff from None
             read += len(message.get("body", b""))
             is_whole = not message.get("more_body", False)
             if read > most:
                 broken = _TOO_LARGE
-                raise _BrokenOff
+                raise BrokenOff
             return message
 
         async def note(message: Message) -> None:
@@ -123,7 +123,7 @@ class Bodies:
             began = True
             await send(message)
 
-        with suppress(_BrokenOff):
+        with suppress(BrokenOff):
             await self._app(scope, count, note)
         if broken is not None and not began:
             await _break_off(broken, scope, receive, send)
@@ -145,7 +145,7 @@ _TOO_SLOW = _Broken(
 )
 
 
-class _BrokenOff(Exception):
+class BrokenOff(Exception):
     """The rest of a body is not read."""
 
 

@@ -28,7 +28,7 @@ MOST_BYTES = 512 * 1024
 _NOT_THERE, _TOO_LARGE, _TO_CORRECT, _WAIT = 404, 413, 422, 429
 _WRONG = "That is not what we have. Check it and try again."
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "form-action 'self'{platform}; base-uri 'none'; frame-ancestors 'none'"
 )
 

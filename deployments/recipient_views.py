@@ -13,14 +13,16 @@ from sqlmodel import Session
 
 from deployments.surroundings import Surroundings
 from domain.annotation import NO_VISITS, Stage, annotate
+from domain.columns import recognise
 from domain.deliveries import Kind, Saying, reason
-from domain.errors import NotFound
-from domain.frames import MESSAGES, PROBLEMS, RECIPIENTS_FIXED, ROW, VISITS, item_column
+from domain.errors import FileProblem, NotFound
+from domain.frames import MESSAGES, PROBLEMS, RECIPIENTS_FIXED, ROW, VISITS, column, item_column
 from domain.phone_numbers import normalised_phone
 from domain.processes import ProcessDefinition
 from domain.rendering import as_read
 from domain.samples import title
 from domain.states import Phase
+from files.layouts import Layout
 from models import batches, finding, processes, recipient_pages, requests, suppressions, visits
 from models.recipient_pages import Filter
 from models.tables import Batch, Receipt, Recipient, Suppression, Visit
@@ -214,8 +216,9 @@ def whole(around: Surroundings, batch_id: int, row: int) -> Whole:
             session.expunge(visit)
         problems = _at_rest(around, batch.problems_key, [row], PROBLEMS)
         values = _values(around, batch.recipients_key, row)
+        written = _cells(around, batch, definition, row) if problems.height else {}
     of_row = problems.filter(pl.col("item").is_null())["message"].to_list()
-    return Whole(lines[0], _items(definition, values, problems), of_row, said, visit)
+    return Whole(lines[0], _items(definition, values, written, problems), of_row, said, visit)
 
 
 def first_valid_row(around: Surroundings, batch_id: int) -> int | None:
@@ -227,12 +230,18 @@ def first_valid_row(around: Surroundings, batch_id: int) -> int | None:
     return None
 
 
-def _items(definition: ProcessDefinition, values: dict[str, str | None], problems: pl.DataFrame) -> list[Value]:
+def _items(
+    definition: ProcessDefinition,
+    values: dict[str, str | None],
+    written: dict[str, str | None],
+    problems: pl.DataFrame,
+) -> list[Value]:
     found = []
     for item in definition.data_items:
         own = problems.filter(item=item.name)
         said = " ".join(own["message"].to_list()) or None
-        text = as_read(item, values.get(item_column(item.name)) or "")
+        understood = values.get(item_column(item.name))
+        text = as_read(item, understood) if understood else written.get(item.name) or ""
         found.append(Value(title(item.name), text, said, is_wrong="error" in own["severity"].to_list()))
     return found
 
@@ -337,6 +346,19 @@ def _at_rest(
 def _values(around: Surroundings, key: str | None, row: int) -> dict[str, str | None]:
     found = _at_rest(around, key, [row], RECIPIENTS_FIXED)
     return found.row(0, named=True) if found.height else {}
+
+
+def _cells(around: Surroundings, batch: Batch, definition: ProcessDefinition, row: int) -> dict[str, str | None]:
+    """The cells of a row by data item, as they stand in the file: what was not understood is nowhere else."""
+    if batch.layout is None or batch.rows_key is None:
+        return {}
+    try:
+        columns = recognise(Layout.from_json(batch.layout).header, definition, file_name=batch.file_name)
+    except FileProblem:  # a file of another process was never judged
+        return {}
+    found = _at_rest(around, batch.rows_key, [row], {ROW: pl.UInt32})
+    cells = found.row(0, named=True) if found.height else {}
+    return {name: cells.get(column(place)) for name, place in columns.of_item.items()}
 
 
 def find_people(around: Surroundings, asked: str) -> Search:

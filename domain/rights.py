@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
+
+_NOT_SHOWN = frozenset({"Cc", "Cf"})
+_CHINESE_DOT = "\u3002"
 
 
 class Role(StrEnum):
@@ -111,5 +115,11 @@ def same_person(one: str, other: str) -> bool:
 
 
 def known_as(email: str) -> str:
-    """An email as people are told apart by it."""
-    return email.strip().casefold()
+    """An email as people are told apart by it: by what a reader sees, and by what a mail server makes of it.
+
+    `ann+list@` is another person than `ann@`: a company may give both out.
+    """
+    shown = "".join(
+        sign for sign in unicodedata.normalize("NFKC", email) if unicodedata.category(sign) not in _NOT_SHOWN
+    )
+    return unicodedata.normalize("NFKC", shown.casefold()).replace(_CHINESE_DOT, ".").strip().rstrip(".")

@@ -50,8 +50,12 @@ def fetch(address: str, folder: Path, *, limit_bytes: int, limit_seconds: float,
         FileProblem: it is too large, or too slow.
     """
     address = address.strip()
-    scheme = urlsplit(address).scheme if "://" in address else ""
-    name = clean_name(unquote(PurePosixPath(urlsplit(address).path).name) if scheme else Path(address).name)
+    try:
+        parts = urlsplit(address) if "://" in address else None
+    except ValueError as fault:
+        raise NotAllowed("That is no address that can be read. Check how it is written.") from fault
+    scheme = parts.scheme if parts else ""
+    name = clean_name(unquote(PurePosixPath(parts.path).name) if parts else Path(address).name)
     copy = folder / f"fetched{Path(name).suffix.lower()[:10]}"
     pace = _Pace(limit_bytes, limit_seconds)
     if "::" in address.split("?")[0]:  # one protocol inside another, past these limits

@@ -264,13 +264,24 @@ def record(
     # One writer of a batch's outcomes at a time, and requests in one order: else PostgreSQL finds deadlocks.
     session.execute(select(Batch.id).where(Batch.id == batch_id).with_for_update())
     answers = sorted(answers, key=lambda answer: answer.number)
-    recorded = {answer.number for answer in answers if _record_one(session, batch_id, answer, token_of, now)}
-    for state, message_state in MESSAGE_OF_REQUEST.items():
-        group = [answer for answer in answers if answer.state is state and answer.number in recorded]
-        _record_members(session, batch_id, group, state=message_state, now=now)
-    accepted = [a.number for a in answers if a.state is RequestState.ACCEPTED and a.number in recorded]
-    _count_sent(session, batch_id, accepted, now=now)
-    return recorded
+    query = select(Request.number, Request.claim, Request.state).where(
+        Request.batch_id == batch_id, col(Request.number).in_([answer.number for answer in answers])
+    )
+    found = {number: (claim, RequestState(state)) for number, claim, state in session.exec(query)}
+    due = [answer for answer in answers if _is_due(answer, token_of[answer.number], *found[answer.number])]
+    for state in dict.fromkeys(answer.state for answer in due):
+        group = [answer for answer in due if answer.state is state]
+        _record_all(session, batch_id, group, token_of, now)
+        if state in MESSAGE_OF_REQUEST:
+            _record_members(session, batch_id, group, state=MESSAGE_OF_REQUEST[state], now=now)
+    _count_sent(session, batch_id, [a.number for a in due if a.state is RequestState.ACCEPTED], now=now)
+    return {answer.number for answer in due}
+
+
+def _is_due(answer: Answer, token: str, claim: str | None, state: RequestState) -> bool:
+    """Whether a request that stands so still takes this answer."""
+    takes = _HELD if answer.state is RequestState.ACCEPTED else {RequestState.INTENT}
+    return claim == token and state in takes & before_request(answer.state)
 
 
 def _stands_in(to: RequestState) -> ColumnElement[bool]:
@@ -278,33 +289,57 @@ def _stands_in(to: RequestState) -> ColumnElement[bool]:
     return or_(*(col(Request.state) == state for state in sorted(before_request(to))))
 
 
+def _is_held() -> ColumnElement[bool]:
+    return or_(*(col(Request.state) == state for state in sorted(_HELD)))
+
+
 _HELD = {RequestState.INTENT, RequestState.IN_DOUBT, RequestState.UNRESOLVED}
 """Where a late acceptance still reaches its request; any other answer comes too late once it is in doubt."""
 
 
-def _record_one(session: Session, batch_id: int, answer: Answer, token_of: Mapping[int, str], now: datetime) -> bool:
-    free = {"claim": None, "lease_until": None} if answer.state is RequestState.NEW else {}
+def _record_all(
+    session: Session, batch_id: int, answers: Sequence[Answer], token_of: Mapping[int, str], now: datetime
+) -> None:
+    """Record answers of one state, each only as `_is_due` allows."""
+    state = answers[0].state
+    free = {"claim": None, "lease_until": None} if state is RequestState.NEW else {}
     statement = (
         update(Request)
         .where(
             col(Request.batch_id) == batch_id,
-            col(Request.number) == answer.number,
-            col(Request.claim) == token_of[answer.number],
-            _stands_in(answer.state),
-            col(Request.state).in_(_HELD if answer.state is RequestState.ACCEPTED else {RequestState.INTENT}),
+            col(Request.number) == bindparam("request_number"),
+            col(Request.claim) == bindparam("token"),
+            _stands_in(state),
+            _is_held() if state is RequestState.ACCEPTED else col(Request.state) == RequestState.INTENT,
         )
         .values(
-            state=answer.state.value,
+            state=state.value,
             answered_at=now,
-            provider_id=answer.provider_id,
-            http_status=answer.http_status,
-            code=answer.code,
-            detail=answer.detail,
-            not_before=answer.not_before,
+            provider_id=bindparam("their_id"),
+            http_status=bindparam("status"),
+            code=bindparam("word"),
+            detail=bindparam("why"),
+            not_before=bindparam("wait"),
             **free,
         )
+        .execution_options(synchronize_session=False)
     )
-    return changed_rows(session, statement) == 1
+    session.connection().execute(
+        statement,
+        [
+            {
+                "request_number": answer.number,
+                "token": token_of[answer.number],
+                "their_id": answer.provider_id,
+                "status": answer.http_status,
+                "word": answer.code,
+                "why": answer.detail,
+                "wait": answer.not_before,
+            }
+            for answer in answers
+        ],
+    )
+    session.expire_all()
 
 
 def _record_members(
@@ -366,7 +401,7 @@ def replace(
     Returns:
         False, with nothing changed, if the request is no longer the caller's.
     """
-    if not _record_one(session, batch_id, answer, {number: token}, now):
+    if number not in record(session, batch_id, [answer], token_of={number: token}, now=now):
         return False
     _carry_on(session, batch_id, number, groups)
     for position, why in refused.items():

@@ -2,7 +2,8 @@
 
 The order of things is the promise: the intent is committed before the first byte leaves,
 the answer after; the batch's state is read in the same statement that claims. Requests run
-side by side up to the channel's connections; what ends meanwhile is recorded together.
+side by side up to the channel's connections; what ends meanwhile is recorded together with
+the intent of what leaves next.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Protocol
 
 import polars as pl
+from sqlmodel import Session
 
 from channels import sendgrid, twilio
 from channels.people import Label
@@ -61,6 +63,15 @@ Providers = Callable[[str], Provider]
 
 
 @dataclass(frozen=True, slots=True)
+class _Composed:
+    """A request with its content and that content's digest, of which no intent is written yet."""
+
+    request: Request
+    content: Content
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Work:
     """A claimed request, ready to leave."""
 
@@ -95,6 +106,36 @@ class _Frozen:
             message = f"a request of batch {self.batch_id} has a member that this chunk was not loaded with"
             raise RuntimeError(message)
         return found
+
+
+class _Ahead:
+    """Requests that are composed in another thread before their turn comes."""
+
+    def __init__(self, compose: Callable[[Collection[int]], dict[int, _Composed]]) -> None:
+        """Begin with none; `compose` gives some more, apart from those that are known."""
+        self.ready: dict[int, _Composed] = {}
+        self._compose = compose
+        self._composing: asyncio.Task[dict[int, _Composed]] | None = None
+        self._is_dry = False
+
+    @property
+    def under_way(self) -> set[asyncio.Task[dict[int, _Composed]]]:
+        """What to wait for."""
+        return set() if self._composing is None else {self._composing}
+
+    def refill(self, least: int, *, again: bool) -> None:
+        """Begin to compose where fewer than `least` are ready; `again` where there may be some again."""
+        if self._composing is not None and self._composing.done():
+            found, self._composing = self._composing.result(), None
+            self.ready |= found
+            self._is_dry = not found
+        self._is_dry = self._is_dry and not again
+        if self._composing is None and not self._is_dry and len(self.ready) < least:
+            self._composing = asyncio.create_task(asyncio.to_thread(self._compose, set(self.ready)))
+
+    def take(self, number: int) -> dict[int, _Composed]:
+        """The first of them, no longer ready."""
+        return {each: self.ready.pop(each) for each in list(islice(self.ready, number))}
 
 
 def send_chunk(
@@ -137,26 +178,38 @@ class _ChunkSender:
     async def _drain(
         self, provider: Provider, permit: Permit, frozen: _Frozen, connections: int, outage: Outage
     ) -> None:
+        """Keep the connections busy: while some requests are under way, the next ones are composed.
+
+        One transaction records what was answered meanwhile and commits the intent of what leaves next.
+        """
         active: set[asyncio.Task[tuple[_Work, Outcome]]] = set()
-        pace = Pace(connections)
+        pace, ahead = Pace(connections), _Ahead(lambda known: self._compose_due(frozen, known, connections))
         while True:
-            quiet = max(pace.quiet(at=time.monotonic()), outage.quiet(at=time.monotonic()))
-            free = pace.room(under_way=len(active), at=time.monotonic()) if not quiet else 0
-            if free > len(active):
-                for work in await self._claim(frozen, permit, free, outage):
-                    active.add(asyncio.create_task(_make(provider, work)))
-            if not active:
-                nap = await asyncio.to_thread(self._nap)
-                if nap is None:
-                    return
-                await asyncio.sleep(max(nap, min(quiet, _LONGEST_NAP_SECONDS)))
-                continue
-            done, active = await asyncio.wait(active, return_when=asyncio.FIRST_COMPLETED)
-            ended = [task.result() for task in done]
+            at = time.monotonic()
+            ended = [task.result() for task in active if task.done()]
+            active = {task for task in active if not task.done()}
             for _, outcome in ended:
-                pace.answered(outcome, at=time.monotonic())
-                outage.answered(outcome, at=time.monotonic())
-            await asyncio.to_thread(self._record, ended)
+                pace.answered(outcome, at=at)
+                outage.answered(outcome, at=at)
+            ahead.refill(connections, again=bool(ended))
+            quiet = max(pace.quiet(at=at), outage.quiet(at=at))
+            free = 0 if quiet else min(pace.room(under_way=len(active), at=at), len(ahead.ready))
+            leaving = ahead.take(outage.admit(free, at=at) if free else 0)
+            if leaving:
+                await permit(len(leaving))
+            if ended or leaving:
+                work = await asyncio.to_thread(self._turn, ended, leaving)
+                active |= {asyncio.create_task(_make(provider, each)) for each in work}
+            under_way = active | ahead.under_way
+            if under_way:
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            if active or (not leaving and (under_way or ended)):
+                continue
+            nap = await asyncio.to_thread(self._nap)
+            if nap is None:
+                return
+            ahead.refill(connections, again=True)
+            await asyncio.sleep(max(nap, min(quiet, _LONGEST_NAP_SECONDS)))
 
     def _load(self) -> tuple[str, _Frozen] | None:
         """The chunk's people, or None where there is nothing to do or the links would differ from those approved."""
@@ -188,73 +241,73 @@ class _ChunkSender:
         )
         return members.channel, _Frozen(self._batch_id, uid, settings.links_base, definition, people, members.rows)
 
-    async def _claim(self, frozen: _Frozen, permit: Permit, limit: int, outage: Outage) -> list[_Work]:
-        """Requests that are now ours to make, their intent committed."""
-        ready = await asyncio.to_thread(self._compose_due, frozen, limit)
-        if ready:
-            ready = dict(islice(ready.items(), outage.admit(len(ready), at=time.monotonic())))
-        if not ready:
-            return []
-        await permit(len(ready))
-        return await asyncio.to_thread(self._claim_composed, ready)
-
-    def _compose_due(self, frozen: _Frozen, limit: int) -> dict[int, tuple[Request, Content, str]]:
+    def _compose_due(self, frozen: _Frozen, ready: Collection[int], limit: int) -> dict[int, _Composed]:
+        """Up to `limit` requests that may be made now, apart from those that are `ready`."""
         with self._around.database.read() as session:
-            due = requests.due(session, self._batch_id, self._chunk, limit=limit, now=now())
+            found = requests.due(session, self._batch_id, self._chunk, limit=limit + len(ready), now=now())
+            due = [request for request in found if request.number not in ready]
             new = [request.number for request in due if request.number not in frozen.rows]
             frozen.rows.update(requests.rows_of(session, self._batch_id, new) if new else {})
             session.expunge_all()
-        composed = zip(due, _compose(frozen, due), strict=True)
-        return {request.number: (request, *content) for request, content in composed}
+        return {each.request.number: each for each in _compose(frozen, due)}
 
-    def _claim_composed(self, ready: Mapping[int, tuple[Request, Content, str]]) -> list[_Work]:
+    def _turn(self, ended: Sequence[tuple[_Work, Outcome]], leaving: Mapping[int, _Composed]) -> list[_Work]:
+        """Record the answers that came in together; give the requests that are now ours to make, their intent committed.
+
+        Halts the batch if an answer speaks for the account; then nothing leaves.
+        """
+        refusals = [outcome for _, outcome in ended if outcome.kind is OutcomeKind.ACCOUNT_REFUSED]
+        if refusals:
+            leaving = {}
         token, moment = uuid.uuid4().hex, now()
         lease_until = moment + self._timeout + _LEASE_MARGIN
-        digests = {number: digest for number, (_, _, digest) in ready.items()}
+        digests = {number: composed.digest for number, composed in leaving.items()}
+        ours, changed = set[int](), list[int]()
         with self._around.database.write() as session:
-            ours = requests.claim(session, self._batch_id, digests, token=token, lease_until=lease_until, now=moment)
-            changed = requests.changed_content(session, self._batch_id, digests) if len(ours) < len(ready) else []
+            if ended:
+                self._record(session, ended, moment)
+            if leaving:
+                ours = requests.claim(
+                    session, self._batch_id, digests, token=token, lease_until=lease_until, now=moment
+                )
+                if len(ours) < len(leaving):
+                    changed = requests.changed_content(session, self._batch_id, digests)
+        for _, outcome in ended:
+            self._ended[outcome.kind] = self._ended.get(outcome.kind, 0) + 1
+        for refusal in refusals:
+            self._halt(refusal.detail or "The provider refused the account.")
         if changed:
             self._halt(
                 f"Request {changed[0]} would not be what it was at its first attempt. "
                 "Look at what changed in the installation, then resume the batch."
             )
-        return [_Work(ready[number][0], ready[number][1], token, lease_until) for number in sorted(ours)]
+        return [_Work(leaving[number].request, leaving[number].content, token, lease_until) for number in sorted(ours)]
 
-    def _record(self, ended: list[tuple[_Work, Outcome]]) -> None:
-        """Write down the answers that came in together; halt the batch if one speaks for the account."""
-        moment = now()
-        with self._around.database.write() as session:
-            for work, outcome in ended:
-                groups, refused = _replacement(work.request, outcome)
-                if groups is not None:
-                    requests.replace(
-                        session,
-                        self._batch_id,
-                        work.request.number,
-                        groups=groups,
-                        refused=refused,
-                        token=work.token,
-                        answer=_answer(work, outcome, moment, RequestState.REPLACED),
-                        now=moment,
-                    )
-            answers = [
-                _answer(work, outcome, moment, _NEXT_STATE[outcome.kind])
-                for work, outcome in ended
-                if _replacement(work.request, outcome)[0] is None
-            ]
-            tokens = {work.request.number: work.token for work, _ in ended}
-            recorded = requests.record(session, self._batch_id, answers, token_of=tokens, now=moment)
-            # Given up on and replaced meanwhile: what replaces it must not leave any more.
-            late = [one for one in answers if one.state is RequestState.ACCEPTED and one.number not in recorded]
-            requests.settle(session, self._batch_id, late, now=moment)
-            opted_out = [one.number for one in answers if one.code in OPTED_OUT_CODES and one.number in recorded]
-            if opted_out:
-                suppressions.mark_opted_out(session, self._batch_id, opted_out, now=moment)
-        for _, outcome in ended:
-            self._ended[outcome.kind] = self._ended.get(outcome.kind, 0) + 1
-            if outcome.kind is OutcomeKind.ACCOUNT_REFUSED:
-                self._halt(outcome.detail or "The provider refused the account.")
+    def _record(self, session: Session, ended: Sequence[tuple[_Work, Outcome]], moment: datetime) -> None:
+        answers = []
+        for work, outcome in ended:
+            groups, refused = _replacement(work.request, outcome)
+            if groups is None:
+                answers.append(_answer(work, outcome, moment, _NEXT_STATE[outcome.kind]))
+                continue
+            requests.replace(
+                session,
+                self._batch_id,
+                work.request.number,
+                groups=groups,
+                refused=refused,
+                token=work.token,
+                answer=_answer(work, outcome, moment, RequestState.REPLACED),
+                now=moment,
+            )
+        tokens = {work.request.number: work.token for work, _ in ended}
+        recorded = requests.record(session, self._batch_id, answers, token_of=tokens, now=moment)
+        # Given up on and replaced meanwhile: what replaces it must not leave any more.
+        late = [one for one in answers if one.state is RequestState.ACCEPTED and one.number not in recorded]
+        requests.settle(session, self._batch_id, late, now=moment)
+        opted_out = [one.number for one in answers if one.code in OPTED_OUT_CODES and one.number in recorded]
+        if opted_out:
+            suppressions.mark_opted_out(session, self._batch_id, opted_out, now=moment)
 
     def _halt(self, reason: str) -> None:
         with self._around.database.write() as session:
@@ -280,20 +333,20 @@ async def _make(provider: Provider, work: _Work) -> tuple[_Work, Outcome]:
     return work, await provider.send(work.content)
 
 
-def _compose(frozen: _Frozen, due: Sequence[Request]) -> list[tuple[Content, str]]:
-    """The content of each request and its digest."""
+def _compose(frozen: _Frozen, due: Sequence[Request]) -> list[_Composed]:
+    """Requests of one channel with their content."""
+    if not due:
+        return []
     start = frozen.definition.start
     labels = [Label(frozen.uid, request.number) for request in due]
-    channel = due[0].channel if due else None
+    channel = due[0].channel
     if channel == EMAIL and start.email is not None:
         bodies = [sendgrid.compose(start.email, frozen.members_of([label.request]), label=label) for label in labels]
-        return [(body, sendgrid.digest(body)) for body in bodies]
+        return [_Composed(request, body, sendgrid.digest(body)) for request, body in zip(due, bodies, strict=True)]
     if channel == SMS and start.sms is not None:
         people = frozen.members_of([label.request for label in labels])
         messages = twilio.compose(start.sms, people, labels, base=frozen.base)
-        return [(message, twilio.digest(message)) for message in messages]
-    if channel is None:
-        return []
+        return [_Composed(request, one, twilio.digest(one)) for request, one in zip(due, messages, strict=True)]
     message = f"batch {frozen.batch_id} has requests for {channel}, which its process does not send"
     raise RuntimeError(message)
 

@@ -88,6 +88,7 @@ def make_api(around: Surroundings) -> FastAPI:
         openapi_tags=_TAGS,
         servers=[{"url": ROOT}],
         root_path_in_servers=False,
+        redirect_slashes=False,  # it would lead to whatever host the request names
     )
     api.add_middleware(Door, around=around)
     api.add_exception_handler(BulkSenderError, problems.on_refusal)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.api import problems
 from console.api.problems import ROOT
+from console.guards import BrokenOff
 from console.who import Who, program
 from deployments.surroundings import Surroundings
 from domain.proofs import network_of
@@ -27,6 +28,8 @@ _NO_KEY = "Send an API key as Authorization: Bearer bsk_…; an administrator ma
 _MOST_KNOWN = 10_000
 AT_ONCE, PER_SECOND = 200, 20
 """Calls of one key."""
+WRONG_AT_ONCE = 100
+"""Calls with a wrong key from one address, and then one a second."""
 _logger = logging.getLogger(__name__)
 
 bearer = HTTPBearer(auto_error=False, description="An API key, made with: `bulk-sender key add NAME --user EMAIL`")
@@ -62,7 +65,7 @@ class Door:
         self._app = app
         self._find = program(around)
         self._calls = Allowance(at_once=AT_ONCE, per_second=PER_SECOND)
-        self._wrong = Allowance(at_once=100, per_second=1)
+        self._wrong = Allowance(at_once=WRONG_AT_ONCE, per_second=1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer in its place, or let it pass with who calls."""
@@ -80,6 +83,8 @@ class Door:
             await (refusal or self._app)(scope, receive, note)
         except ClientDisconnect:
             return
+        except BrokenOff:
+            raise
         except Exception as fault:  # noqa: BLE001  the outermost edge
             where = "".join(traceback.format_tb(fault.__traceback__))
             # Without its text, which may quote somebody.

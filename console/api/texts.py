@@ -23,9 +23,7 @@ _MARK = 32
 BatchId = Annotated[int, Path(ge=1, le=2**31 - 1, description="The batch's number.", examples=[7])]
 Row = Annotated[
     int,
-    Path(
-        ge=1, le=2**31 - 1, description="The row's number in the file, as a spreadsheet shows it.", examples=[2]
-    ),
+    Path(ge=1, le=2**31 - 1, description="The row's number in the file, as a spreadsheet shows it.", examples=[2]),
 ]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 Cursor = Annotated[

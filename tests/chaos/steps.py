@@ -77,9 +77,9 @@ STEPS: Mapping[str, Step] = {
     "send: bytes sent, no answer": Step(
         ((http.client.HTTPConnection, "getresponse"), (aiohttp.ClientResponse, "start")), BEFORE, SENDING, calls=30
     ),
-    "send: answered, not recorded": Step(((send._ChunkSender, "_record"),), BEFORE, SENDING, calls=10),  # noqa: SLF001  the step has no public name
+    "send: answered, not recorded": Step(((send._ChunkSender, "_turn"),), BEFORE, SENDING, calls=10),  # noqa: SLF001  the step has no public name
     "send: answer written, not committed": Step(((requests, "record"),), AFTER, SENDING, BOTH, calls=12),
-    "send: answer committed": Step(((send._ChunkSender, "_record"),), AFTER, SENDING, calls=10),  # noqa: SLF001  same
+    "send: answer committed": Step(((send._ChunkSender, "_turn"),), AFTER, SENDING, calls=10),  # noqa: SLF001  same
     "doubt: raised, not committed": Step(((requests, "doubt_expired"),), AFTER, ENDING, BOTH, calls=6),
     "settle: looked up, not noted": Step(((settle, "_note"),), BEFORE, ENDING, ("sweeper",), calls=6),
     "settle: noted, not judged": Step(((settle, "_note"),), AFTER, ENDING, ("sweeper",), calls=6),

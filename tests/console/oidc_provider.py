@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -21,8 +22,10 @@ from joserfc.jwk import OctKey, RSAKey
 CLIENT_ID, CLIENT_SECRET = "bulk-sender", "provider-and-we-know-it-0123456789"
 
 
-def new_key(kid: str) -> RSAKey:
-    """A key to sign with."""
+@lru_cache
+def new_key(kid: str, number: int = 1) -> RSAKey:
+    """A key to sign with; another one for another number. Made once: that takes seconds."""
+    _ = number
     return RSAKey.generate_key(2048, parameters={"kid": kid, "use": "sig", "alg": "RS256"})
 
 

@@ -15,7 +15,6 @@ import httpx
 from deployments import accounts
 from deployments.surroundings import surround
 from domain.rights import Role
-from models.database import Database
 from settings import load
 from tasks.ingest import ingest
 from tasks.surroundings import Surroundings

@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_used_is_a_problem_with_a_code(operator: httpx.Cli
 
 
 @pytest.mark.parametrize("kind", ["file", "rows"])
-def test_a_batch_is_created_of_a_file_or_of_rows(api: Api, operator: httpx.Client, kind: str) -> None:
+def test_a_batch_is_created_of_a_file_or_of_rows(operator: httpx.Client, kind: str) -> None:
     sent = upload(name="March") if kind == "file" else {"json": {"process": "small", "name": "March", "rows": ROWS}}
 
     answer = operator.post("/batches", **sent)
@@ -313,7 +313,7 @@ def test_where_prefect_does_not_answer_nothing_is_decided(api: Api, approver: ht
 # Repeated calls
 
 
-def test_a_repeated_call_gives_the_first_answer_again(api: Api, operator: httpx.Client) -> None:
+def test_a_repeated_call_gives_the_first_answer_again(operator: httpx.Client) -> None:
     key = {"Idempotency-Key": "create-once"}
 
     first = operator.post("/batches", **upload(name="Once"), headers=key)

@@ -31,8 +31,8 @@ from tasks.surroundings import Surroundings
 from tests import factories
 from tests.console.programs import Api, serving_api
 
-EXAMPLES = int(os.environ.get("API_FUZZ_EXAMPLES", "12"))
-"""Of each operation; `make api-fuzz` takes many more."""
+EXAMPLES = int(os.environ.get("API_FUZZ_EXAMPLES", "0"))
+"""Of each operation, by chance; `make api-fuzz` takes many. Without it a few, always the same."""
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -67,12 +67,13 @@ def document() -> dict[str, Any]:
 
 
 schema = schemathesis.openapi.from_dict(document())
+schema.config.phases.coverage.unexpected_methods = {"TRACE"}
 
 
 @schema.parametrize()
-@hypothesis_settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=EXAMPLES or 5, derandomize=not EXAMPLES, suppress_health_check=list(HealthCheck))
 def test_every_call_is_answered_as_the_document_says(case: Case, api: Api, key: str) -> None:
     answer = case.call(base_url=api.address + "/api/v1", headers={"Authorization": f"Bearer {key}"})
 
-    open("/work/tmp/api/calls.log","a").write(f"{case.method} {case.path} {answer.status_code} {case.meta.phase.name if case.meta else ''} {answer.elapsed}\n")
+    assert answer.status_code != 429, "the limit is lifted here"
     case.validate_response(answer, checks=CHECKS)

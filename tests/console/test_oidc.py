@@ -167,7 +167,7 @@ def test_a_token_that_is_not_for_this_sign_in_lets_nobody_in(
 
 
 def test_a_token_of_another_key_lets_nobody_in(provider: Provider, browser: httpx.Client) -> None:
-    provider.published = oidc_provider.new_key("one")
+    provider.published = oidc_provider.new_key("one", 2)
 
     assert enter(browser).status_code == 403
 

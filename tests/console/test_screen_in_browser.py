@@ -98,7 +98,7 @@ def tab_to(page: Page, name: str) -> None:
             "(() => { const one = document.activeElement; return one.getAttribute('aria-label')"
             " ?? one.labels?.[0]?.innerText ?? one.innerText ?? '' })()"
         )
-        if focused.strip().startswith(name):
+        if " ".join(focused.split()).startswith(name):
             return
     message = f"{name} cannot be reached by Tab"
     raise AssertionError(message)

@@ -10,6 +10,7 @@ import pytest
 from domain.finding import BUCKETS, alike, bucket, buckets, rows_of
 from domain.states import RequestState
 from models import finding, history, recipient_pages, recipients, requests, sends
+from models.batches import Act
 from models.database import Database
 from models.recipient_pages import Filter
 from models.requests import Answer
@@ -177,7 +178,7 @@ def test_the_same_look_is_written_down_once_an_hour(database: Database) -> None:
     batch_id = planned(database, factories.people(emails=1))
 
     def look(minutes: int, comment: str = "row 2") -> None:
-        act = history.Act(by="ana@acme.example", via="test", now=NOW + timedelta(minutes=minutes), comment=comment)
+        act = Act(by="ana@acme.example", via="test", now=NOW + timedelta(minutes=minutes), comment=comment)
         with database.write() as session:
             history.note_once(session, batch_id, act, name=history.LOOKED)
 

@@ -74,7 +74,7 @@ def correct(around: Surroundings, batch_id: int, path: Path) -> int:
         batches.correct(
             session,
             batch_id,
-            act(),
+            act("operator@acme.example"),
             seen_revision=correction.revision,
             rows_key=rows_key,
             file_sha256=correction.file_sha256,

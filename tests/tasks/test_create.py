@@ -44,7 +44,7 @@ def kept(around: Surroundings) -> int:
 
 def by_form(around: Surroundings, file: Path, *, run_id: str = "run", name: str = "") -> int:
     return create_from(
-        around, str(file), process_key="small", sender="op@acme.example", name=name, run_id=run_id, start=start
+        around, str(file), process_key="small", sender="op@acme.example", code="", name=name, run_id=run_id, start=start
     )
 
 
@@ -87,7 +87,9 @@ def test_nothing_is_left_of_one_that_cannot_be_started(around: Surroundings, fil
         raise ServiceMissing("Prefect's server does not answer.")
 
     with pytest.raises(ServiceMissing):
-        create_from(around, str(file), process_key="small", sender="op@acme.example", name="", run_id="run", start=away)
+        create_from(
+            around, str(file), process_key="small", sender="op@acme.example", code="", name="", run_id="run", start=away
+        )
 
     assert (made(around), kept(around)) == ([], 0)
     assert by_form(around, file)
