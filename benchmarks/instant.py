@@ -1,4 +1,4 @@
-"""A provider that accepts at once whatever it is sent, and counts it: `python -m benchmarks.instant PORT`."""
+"""A provider that accepts whatever it is sent, at once or so many seconds later, and counts it: `python -m benchmarks.instant PORT [SECONDS]`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _TO = b'"to":['
 _NUMBERS = itertools.count(1)
 _TAKEN = {"emails": 0, "sms": 0}
+_LATENCY = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0  # noqa: PLR2004  the second argument
 
 
 class _Connection(asyncio.Protocol):
@@ -52,7 +53,7 @@ class _Connection(asyncio.Protocol):
 
     def _write(self, status: int, headers: str, body: str) -> None:
         head = f"HTTP/1.1 {status} OK\r\n{headers}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._transport.write((head + body).encode())
+        asyncio.get_running_loop().call_later(_LATENCY, self._transport.write, (head + body).encode())
 
 
 async def _serve(port: int) -> None:

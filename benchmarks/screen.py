@@ -101,7 +101,7 @@ def seed(around: Surroundings, *, number: int, others: int) -> int:
     return _large(around, version_id, number)
 
 
-def _batch(version_id: int, name: str, frame: pl.DataFrame, **columns: Any) -> Batch:
+def _batch(version_id: int, name: str, frame: pl.DataFrame, **columns: Any) -> Batch:  # noqa: ANN401  columns of any type
     valid = frame.filter("valid").height
     usual: dict[str, Any] = {
         "uid": uuid.uuid4().hex,

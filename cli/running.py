@@ -162,6 +162,7 @@ def _report(
     places = {
         "result": str(home / "recipients-result.xlsx"),
         "recipients": str(home / "recipients.xlsx"),
+        "screen": settings.links_base,
         "outbox": settings.sandbox_url,
         "prefect": f"http://127.0.0.1:{settings.prefect_port}",
     }
@@ -183,11 +184,11 @@ def _report(
     )
     say(f"Result file: {places['result']}")
     say(
-        "Everything that was started is stopped. Nothing was really sent. To look at the outbox and Prefect's UI, start it again:"
+        "Everything that was started is stopped. Nothing was really sent. To look at the web screen, the outbox and Prefect's UI, start it again:"
     )
     ports = f"BULK_SENDER_PREFECT_PORT={settings.prefect_port} BULK_SENDER_WEB_PORT={settings.web_port} BULK_SENDER_SANDBOX_PORT={settings.sandbox_port}"
     say(f"  BULK_SENDER_HOME={home} {ports} .venv/bin/bulk-sender up")
-    say(f"  Outbox: {places['outbox']}   Prefect UI: {places['prefect']}")
+    say(f"  Web screen: {places['screen']}   Outbox: {places['outbox']}   Prefect UI: {places['prefect']}")
     if passwords:
         show_table(("Sign in as", "Password"), list(passwords.items()), title="Users of the web screen, one per role")
     else:
@@ -221,7 +222,7 @@ def _free_ports(number: int) -> list[int]:
 
 def _say_where(settings: Settings) -> None:
     rows = [
-        ("Web app", f"http://{settings.host}:{settings.web_port}"),
+        ("Web screen", f"http://{settings.host}:{settings.web_port}"),
         ("Prefect UI", settings.prefect_url.removesuffix("/api")),
     ]
     if settings.needs_sandbox:

@@ -16,7 +16,7 @@ from console.api.app import make_api
 from console.api.problems import ROOT
 from console.batch import routes as batch_routes
 from console.deciding import routes as deciding_routes
-from console.errors import add_error_pages
+from console.errors import Faults, add_error_pages
 from console.guards import Bodies, Headers
 from console.lists import routes as list_routes
 from console.new_batch import routes as new_batch_routes
@@ -33,7 +33,16 @@ from domain.errors import NotFound
 from domain.signing import RESULTS, may_fetch_result
 from models import batches
 
-SCREEN = (account_routes, code_routes, list_routes, new_batch_routes, deciding_routes, batch_routes, recipient_routes, people_routes)
+SCREEN = (
+    account_routes,
+    code_routes,
+    list_routes,
+    new_batch_routes,
+    deciding_routes,
+    batch_routes,
+    recipient_routes,
+    people_routes,
+)
 """The rooms of the screen: what is behind the door, so that nobody enters who is not signed in."""
 Signature = Annotated[str, InPath(max_length=64)]
 
@@ -46,7 +55,8 @@ def make_app(around: Surroundings) -> FastAPI:
     app.mount("/static", Static(), name="static")
     app.mount(ROOT, make_api(around))
 
-    app.add_middleware(Bodies, settings=around.settings)
+    app.add_middleware(Faults, pages=pages)
+    app.add_middleware(Bodies, settings=around.settings, pages=pages)
     app.add_middleware(Headers, settings=around.settings)
     sends_to_sign_in(app)
     add_error_pages(app, pages)

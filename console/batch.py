@@ -149,11 +149,17 @@ def seen(batch: Batch) -> str:
     return f"{batch.phase}.{batch.status.lower().replace(' ', '-')}.{batch.revision}"
 
 
-def routes(around: Surroundings, pages: Pages) -> APIRouter:  # noqa: C901  a list of routes
+def routes(around: Surroundings, pages: Pages) -> APIRouter:
     """`/batches/{id}` and what belongs to it, but for its recipients and the decision itself."""
     router = APIRouter(prefix="/batches/{batch_id}", dependencies=[Depends(requires(around, Right.READ))])
+    _add_pages(router, around, pages)
+    _add_acts(router, around)
+    _add_files(router, around)
+    return router
+
+
+def _add_pages(router: APIRouter, around: Surroundings, pages: Pages) -> None:
     standings, paces = Standings(around), Paces()
-    may_download = [Depends(requires(around, Right.DOWNLOAD))]
 
     @router.get("")
     def _overview(request: Request, batch_id: BatchId, who: Signed) -> HTMLResponse:
@@ -222,17 +228,6 @@ def routes(around: Surroundings, pages: Pages) -> APIRouter:  # noqa: C901  a li
             **_standing(standing),
         )
 
-    @router.get("/reconciliation.json", dependencies=may_download)
-    def _books_for_programs(batch_id: BatchId, who: Signed) -> JSONResponse:
-        """Counted now, however long that takes."""
-        books = count(around, batch_id).books
-        audit.note(around, batch_id, who.person(), what="reconciliation", act=audit.DOWNLOADED)
-        accounts = {channel: asdict(account) for channel, account in books.channels.items()}
-        return JSONResponse(
-            {"rows": books.rows, "balances": books.balances, "closed": books.is_closed, "channels": accounts},
-            headers={"Content-Disposition": f'attachment; filename="batch-{batch_id}-reconciliation.json"'},
-        )
-
     @router.get("/history")
     def _history(request: Request, batch_id: BatchId, who: Signed) -> HTMLResponse:
         with around.database.read() as session:
@@ -275,6 +270,8 @@ def routes(around: Surroundings, pages: Pages) -> APIRouter:  # noqa: C901  a li
             channels=CHANNELS,
         )
 
+
+def _add_acts(router: APIRouter, around: Surroundings) -> None:  # noqa: C901  a list of routes
     @router.post("/settle", dependencies=[Depends(requires(around, Right.DECIDE))])
     def _settle(
         batch_id: BatchId,
@@ -364,6 +361,21 @@ def routes(around: Surroundings, pages: Pages) -> APIRouter:  # noqa: C901  a li
 
         return _acted(expire, then=f"/batches/{batch_id}")
 
+
+def _add_files(router: APIRouter, around: Surroundings) -> None:
+    may_download = [Depends(requires(around, Right.DOWNLOAD))]
+
+    @router.get("/reconciliation.json", dependencies=may_download)
+    def _books_for_programs(batch_id: BatchId, who: Signed) -> JSONResponse:
+        """Counted now, however long that takes."""
+        books = count(around, batch_id).books
+        audit.note(around, batch_id, who.person(), what="reconciliation", act=audit.DOWNLOADED)
+        accounts = {channel: asdict(account) for channel, account in books.channels.items()}
+        return JSONResponse(
+            {"rows": books.rows, "balances": books.balances, "closed": books.is_closed, "channels": accounts},
+            headers={"Content-Disposition": f'attachment; filename="batch-{batch_id}-reconciliation.json"'},
+        )
+
     def download(batch_id: int, who: Who, what: str, write: Callable[[Path], tuple[Path, str]]) -> FileResponse:
         audit.note(around, batch_id, who.person(), what=what, act=audit.DOWNLOADED)
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -389,8 +401,6 @@ def routes(around: Surroundings, pages: Pages) -> APIRouter:  # noqa: C901  a li
         return download(
             batch_id, who, "rows that cannot be sent", lambda folder: results.problems(around, batch_id, folder)
         )
-
-    return router
 
 
 def _acted(act: Callable[[], str], *, then: str) -> Response:

@@ -9,9 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from console.pages import Pages
 from settings import Settings
 
 _SCREEN = (
@@ -77,9 +79,9 @@ class Headers:
 class Bodies:
     """Read no body further than its route can need, whatever it says of its length, and wait for none that does not come."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, pages: Pages) -> None:
         """Wrap an app."""
-        self._app = app
+        self._app, self._pages = app, pages
         self._most = (settings.upload_megabytes + 1) * _MEGABYTE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +92,7 @@ class Bodies:
         most = MOST_SMALL_BYTES if _is_small(scope) else self._most
         said = dict(scope["headers"]).get(b"content-length", b"0")
         if not said.isdigit() or int(said) > most:
-            await _break_off(_TOO_LARGE, scope, receive, send)
+            await self._break_off(_TOO_LARGE, scope, receive, send)
             return
         read, is_whole, began = 0, False, False
         broken: _Broken | None = None
@@ -126,7 +128,17 @@ class Bodies:
         with suppress(BrokenOff):
             await self._app(scope, count, note)
         if broken is not None and not began:
-            await _break_off(broken, scope, receive, send)
+            await self._break_off(broken, scope, receive, send)
+
+    async def _break_off(self, broken: _Broken, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(_API):
+            told = {"type": f"{_API}problems/{broken.kind}", "title": broken.title}
+            told |= {"status": broken.status, "detail": broken.detail}  # type: ignore[dict-item]  # numbers and texts
+            answer: Response = JSONResponse(told, status_code=broken.status, media_type="application/problem+json")
+        else:
+            answer = self._pages.error(Request(scope), broken.status, title=broken.title, message=broken.detail)
+        answer.headers["Connection"] = "close"
+        await answer(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +164,3 @@ class BrokenOff(Exception):
 def _is_small(scope: Scope) -> bool:
     path = scope["path"]
     return path.startswith(_SMALL) or (path.startswith(_API) and not _TAKES_FILES.fullmatch(path))
-
-
-async def _break_off(broken: _Broken, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = {"Connection": "close"}
-    if scope["path"].startswith(_API):
-        told = {"type": f"{_API}problems/{broken.kind}", "title": broken.title}
-        told |= {"status": broken.status, "detail": broken.detail}  # type: ignore[dict-item]  # numbers and texts
-        answer: Response = JSONResponse(
-            told, status_code=broken.status, headers=headers, media_type="application/problem+json"
-        )
-    else:
-        answer = PlainTextResponse(broken.detail + "\n", status_code=broken.status, headers=headers)
-    await answer(scope, receive, send)

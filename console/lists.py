@@ -17,6 +17,7 @@ from starlette.background import BackgroundTask
 
 from console.pages import Pages
 from console.who import Signed, Who, requires
+from deployments import audit
 from deployments.results import original_or_result
 from deployments.surroundings import Surroundings
 from domain.errors import Forbidden, NotAllowed
@@ -174,8 +175,9 @@ def routes(around: Surroundings, pages: Pages) -> APIRouter:
             return pages.show(request, "_moving.html", who=who, rows=rows, known=known, here=here)
 
     @router.get("/batches/{batch_id}/download", dependencies=[Depends(requires(around, Right.DOWNLOAD))])
-    def _download(batch_id: BatchId) -> FileResponse:
+    def _download(batch_id: BatchId, who: Signed) -> FileResponse:
         """The uploaded file; from the approval on, the same with what became of each row."""
+        audit.note(around, batch_id, who.person(), what="file, from the list", act=audit.DOWNLOADED)
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         try:
             path, name = original_or_result(around, batch_id, Path(folder.name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +11,12 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
 
 FIELDS_BYTES = 64 * 1024
 """For everything in the form but the file."""
 _MOST_FIELDS = 20
 _PIECE = 1024 * 1024
-_SILENT_SECONDS = 60.0
-_ALL_SECONDS = 3600.0
 
 
 class NotTaken(Exception):
@@ -68,7 +66,7 @@ async def receive(
             nothing of it shall be kept.
 
     Raises:
-        NotTaken: it is too large, too slow, or no such form.
+        NotTaken: it is too large, broke off, or is no such form.
     """
     said = request.headers.get("content-length", "")
     if said.isdigit() and int(said) > most_bytes + FIELDS_BYTES:
@@ -78,18 +76,13 @@ async def receive(
         raise NotTaken(422, "That is no upload. Choose a file on the page and upload it there.")
     with path.open("wb") as file:
         form = _Form(options[b"boundary"], file, into, most_bytes=most_bytes, may_come=may_come)
-        stream = aiter(request.stream())
         try:
-            async with asyncio.timeout(_ALL_SECONDS):
-                while True:
-                    piece = await asyncio.wait_for(anext(stream, None), _SILENT_SECONDS)
-                    if piece is None:
-                        break
-                    form.take(piece)
-                    if form.has_much:
-                        await run_in_threadpool(form.write)
-        except TimeoutError as fault:
-            raise NotTaken(408, "The upload stood still for too long and was ended. Upload the file again.") from fault
+            async for piece in request.stream():
+                form.take(piece)
+                if form.has_much:
+                    await run_in_threadpool(form.write)
+        except ClientDisconnect as fault:
+            raise NotTaken(400, "The upload broke off. Upload the file again.") from fault
         await run_in_threadpool(form.end)
     if not into.file_name:
         raise NotTaken(422, "No file was chosen. Choose a CSV or an Excel file, then upload it.")

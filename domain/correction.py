@@ -14,6 +14,8 @@ from domain.frames import PROBLEM, ROW, column
 from domain.titles import folded
 
 MOST_NAMED = 5
+CUT_MARK = " … (cut)"
+"""Ends a value that was too long for a workbook; what stood behind it is in the batch only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ def corrected_rows(returned: Returned, *, batch_id: int, header: Sequence[str], 
         ROWS of the batch that take the place of those with the same number, in the file's order.
 
     Raises:
-        FileProblem: a column is missing or new, or a row does not name one row of the batch that no other names.
+        FileProblem: a column is missing or new, a row does not name one row of the batch that no other names, or
+            a value that was cut has been changed; one that was not changed is the batch's own again.
     """
     problem = _problem_column(returned, batch_id)
     places = _places(returned, header, problem=problem, batch_id=batch_id)
@@ -51,7 +54,7 @@ def corrected_rows(returned: Returned, *, batch_id: int, header: Sequence[str], 
     _refuse_new_rows(found, returned.file_name, batch_id)
     _refuse_unknown_rows(found, rows, returned.file_name, batch_id)
     _refuse_repeated_rows(found, returned.file_name, batch_id)
-    return found.select(rows.columns)
+    return _with_whole_values(found, rows, header, returned.file_name).select(rows.columns)
 
 
 def replaced(rows: pl.DataFrame, corrected: pl.DataFrame) -> pl.DataFrame:
@@ -126,6 +129,25 @@ def _refuse_repeated_rows(found: pl.DataFrame, file_name: str, batch_id: int) ->
         row = repeated[ROW][0]
         lines = repeated.filter(pl.col(ROW) == row)["line"].to_list()
         raise _refusal(f"{_rows(lines)} of {file_name} all correct row {row} of batch {batch_id}. Leave one of them.")
+
+
+def _with_whole_values(found: pl.DataFrame, rows: pl.DataFrame, header: Sequence[str], file_name: str) -> pl.DataFrame:
+    """The batch's own values in place of those that its workbook could show the beginning of only."""
+    cut = found.filter(pl.any_horizontal(pl.col(name).str.ends_with(CUT_MARK) for name in rows.columns[1:]))
+    own = cut.select(ROW).join(rows, on=ROW, how="left", maintain_order="left")
+    whole = []
+    for line, before in zip(cut.rows(named=True), own.rows(named=True), strict=True):
+        for index, title in enumerate(header):
+            cell, kept = line[column(index)] or "", before[column(index)] or ""
+            if cell.endswith(CUT_MARK) and cell != kept:
+                if not kept.startswith(cell.removesuffix(CUT_MARK)):
+                    raise _refusal(
+                        f"Row {line['line']} of {file_name}: the value in {_listed([title])} was cut to fit into a workbook, "
+                        f'so a change to it would lose its end. Write all of it, without "{CUT_MARK.strip()}".'
+                    )
+                line[column(index)] = kept
+        whole.append(line)
+    return found.update(pl.DataFrame(whole, schema=found.schema), on="line") if whole else found
 
 
 def _rows(lines: Sequence[int]) -> str:

@@ -230,12 +230,13 @@ def _share(metadata: PhoneMetadata, digits: int, *, is_only: bool) -> Share:
         is_own = is_valid
     is_fixed = _any_of([metadata.fixed_line], digits)
     # Most numbers of a list are mobile ones: null, which no regex looks at.
-    fixed = pl.when(is_fixed).then(NATIONAL)
+    is_other = _any_of(no_landlines, digits, numbers=pl.when(is_fixed).then(NATIONAL))
+    is_landline = is_fixed if is_other is NOWHERE else (~is_other).fill_null(value=False)
     return Share(
         calling_code=str(metadata.country_code),
         is_own=pl.lit(value=True) if is_only else is_own,
         is_valid=is_valid,
-        is_landline=NOWHERE if alike else is_fixed & ~_any_of(no_landlines, digits, numbers=fixed),
+        is_landline=NOWHERE if alike or is_fixed is NOWHERE else is_landline,
     )
 
 

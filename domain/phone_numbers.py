@@ -203,10 +203,10 @@ def _without_national_prefix(numbers: pl.DataFrame, plan: NumberingPlan) -> pl.S
     """`_maybe_strip_national_prefix_carrier_code` of the column `nsn`: not where only the whole fits."""
     if plan.national_prefix is None:
         return numbers["nsn"]
-    rest = pl.col("rest")
+    rest, fits_whole = pl.col("rest"), pl.col("fits_whole")
     stripped = numbers.select("nsn", rest=plan.national_prefix.rest(NATIONAL))
     # Null is what no regex looks at: most numbers have no prefix, or do not fit with it.
-    fits_whole = plan.is_general(pl.when(rest.is_not_null()).then(NATIONAL))
+    stripped = stripped.with_columns(fits_whole=plan.is_general(pl.when(rest.is_not_null()).then(NATIONAL)))
     keeps = rest.is_null() | (fits_whole & ~plan.is_general(pl.when(fits_whole).then(rest)))
     return stripped.select(pl.when(keeps).then(NATIONAL).otherwise(rest)).to_series()
 

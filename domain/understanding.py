@@ -259,10 +259,9 @@ def _emails(cells: pl.Series) -> pl.DataFrame:
 def _phones(cells: pl.Series, *, region: str) -> pl.DataFrame:
     """VALUES."""
     judged = judged_phones(cells, region=region)
-    known = pl.DataFrame({"cell": cells, "number": judged["number"]}).with_columns(judged["is_landline"])
-    is_spoilt = CELL.str.contains(SPOILT_PHONE)
-    remark = pl.coalesce(_when(is_spoilt, Remark.SPOILT), _when(pl.col("is_landline"), Remark.LANDLINE))
-    return _with_placeholders(known.select("cell", value=pl.when(~is_spoilt).then("number"), remark=remark))
+    known = judged.with_columns(cell=cells).with_columns(is_spoilt=CELL.str.contains(SPOILT_PHONE))
+    remark = pl.coalesce(_when(pl.col("is_spoilt"), Remark.SPOILT), _when(pl.col("is_landline"), Remark.LANDLINE))
+    return _with_placeholders(known.select("cell", value=pl.when(~pl.col("is_spoilt")).then("number"), remark=remark))
 
 
 def _with_placeholders(known: pl.DataFrame) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
+from domain.correction import CUT_MARK
 from domain.frames import ROW
 from files.layouts import Layout
 
@@ -26,7 +27,6 @@ LAST_ROW = 1_048_576
 LONGEST_CELL = 32_767
 """Excel's limit, counted as UTF-16 does: an emoji is two. With a longer text it calls the file damaged."""
 KEPT_CHARACTERS = 32_000
-CUT_MARK = " … (cut)"
 CUT_DETAIL = "A value of this row was too long for Excel and is cut in this file."
 ROWS_AT_ONCE = 20_000
 COMPRESSION = 2

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
 from console.api import acts, batches, checks, platform, problems, processes, recipients, suppressions
@@ -95,6 +96,7 @@ def make_api(around: Surroundings) -> FastAPI:
     api.add_exception_handler(Refused, problems.on_refused)
     api.add_exception_handler(RequestValidationError, problems.on_invalid)
     api.add_exception_handler(HTTPException, problems.on_http)
+    api.add_exception_handler(DataError, problems.on_unkept)
     api.router.route_class = StrictRoute
     for room in ROOMS:
         api.include_router(room.routes(around), dependencies=[Depends(bearer)])

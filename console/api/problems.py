@@ -196,6 +196,11 @@ async def on_invalid(_request: Request, fault: Exception) -> Response:
     return invalid(fault.errors())
 
 
+async def on_unkept(_request: Request, _fault: Exception) -> Response:
+    """FastAPI's handler for a text that the database cannot keep."""
+    return answer(INVALID, "Something in the request cannot be kept. Leave out what is no letter or sign.")
+
+
 async def on_http(_request: Request, fault: Exception) -> Response:
     """FastAPI's handler for addresses and methods that there are none of, and for forms that cannot be read."""
     assert isinstance(fault, HTTPException)  # noqa: S101  same

@@ -109,6 +109,13 @@
     if (event.detail.xhr.status === 204) return;
     one("upload-progress").hidden = true;
   });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.requestConfig?.elt.id !== "upload" || event.detail.xhr.status < 400) return;
+    // Refused before the page's own route was asked; that answers in the place for it.
+    event.detail.shouldSwap = false;
+    const page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+    problem(page.querySelector("main p:not(.quiet)")?.textContent ?? "The upload was refused. Load this page again, then repeat it.");
+  });
   document.addEventListener("htmx:sendError", (event) => {
     if (event.detail.elt.id === "upload") {
       problem("The upload broke off. Check the connection, then press Next again.");

@@ -72,7 +72,7 @@ schema.config.phases.coverage.unexpected_methods = {"TRACE"}
 
 @schema.parametrize()
 @hypothesis_settings(max_examples=EXAMPLES or 5, derandomize=not EXAMPLES, suppress_health_check=list(HealthCheck))
-def test_every_call_is_answered_as_the_document_says(case: Case, api: Api, key: str) -> None:
+def test_every_call_is_answered_as_the_document_says(case: Case[Any], api: Api, key: str) -> None:
     answer = case.call(base_url=api.address + "/api/v1", headers={"Authorization": f"Bearer {key}"})
 
     assert answer.status_code != 429, "the limit is lifted here"

@@ -20,7 +20,16 @@ from models.database import Database
 from settings import load
 from tasks.surroundings import Surroundings
 from tests import factories
-from tests.console.batches_with_people import HOSTILE, RIGHT_TO_LEFT, created, laid_out, rows_of, sent, set_columns, with_prefect
+from tests.console.batches_with_people import (
+    HOSTILE,
+    RIGHT_TO_LEFT,
+    created,
+    laid_out,
+    rows_of,
+    sent,
+    set_columns,
+    with_prefect,
+)
 from tests.console.web import cookie, serving
 
 pytestmark = pytest.mark.browser

@@ -336,8 +336,8 @@ def test_a_large_batch_is_counted_beside_the_page(around: Surroundings, monkeypa
     batch_id = factories.planned(around.database, factories.people(emails=3))
     standings = Standings(around)
     monkeypatch.setattr("deployments.standing.SMALL", 2)
-    monkeypatch.setattr(standings, "_beside", lambda act: waiting.append(act))
     waiting: list[object] = []
+    monkeypatch.setattr(standings, "_beside", waiting.append)
 
     assert standings.of(batch_id, recipients=3) is None
     assert standings.of(batch_id, recipients=3) is None

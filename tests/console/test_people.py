@@ -53,7 +53,9 @@ def test_a_phone_number_is_read_as_it_is_dialled(around: Surroundings, address: 
     batch_id = factories.sendable(around, frame)
     browser = signed_in(around, address, Role.ANALYST)
 
-    page = browser.get("/people", params={"q": asked.replace("7700 900001", "7400 123457").replace("7700900001", "7400123457")}).text
+    page = browser.get(
+        "/people", params={"q": asked.replace("7700 900001", "7400 123457").replace("7700900001", "7400123457")}
+    ).text
 
     assert f'href="/batches/{batch_id}/recipients/3"' in page
     assert f'href="/batches/{batch_id}/recipients/2"' not in page

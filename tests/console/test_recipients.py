@@ -71,7 +71,15 @@ def test_rows_are_searched_by_number_and_by_a_part_of_an_address(
     here = f"/batches/{waiting}/recipients"
 
     assert rows_on(browser.get(here)) == [2, 3, 4, 5]
-    for asked, found in {"3": [3], "ELENI@": [4], "07400": [4], "+44740": [4], "person": [2, 3], "nobody": [], "99": []}.items():
+    for asked, found in {
+        "3": [3],
+        "ELENI@": [4],
+        "07400": [4],
+        "+44740": [4],
+        "person": [2, 3],
+        "nobody": [],
+        "99": [],
+    }.items():
         assert rows_on(browser.get(here, params={"q": asked})) == found, asked
     assert rows_on(browser.get(here, params={"status": "bad"})) == [5]
     assert browser.get(here, params={"status": "nonsense"}).status_code == 404
@@ -101,7 +109,14 @@ def test_one_recipient_shows_values_messages_and_what_was_reported(
     page = browser.get(f"/batches/{waiting}/recipients/4")
 
     assert page.status_code == 200
-    for part in ("Ελένη", "eleni@mail.example", "+447400123456", "Dear Ελένη", "Sent", f"/batches/{waiting}/recipients/4/form"):
+    for part in (
+        "Ελένη",
+        "eleni@mail.example",
+        "+447400123456",
+        "Dear Ελένη",
+        "Sent",
+        f"/batches/{waiting}/recipients/4/form",
+    ):
         assert part in page.text
     assert "frame-src 'self'" in page.headers["content-security-policy"]
     assert around.links.link(Place(waiting, 4)) not in page.text
@@ -120,12 +135,14 @@ def test_a_preview_never_shows_the_real_link_and_counts_as_nothing(
     token = around.links.token(Place(waiting, 2))
     here = f"/batches/{waiting}/recipients/2"
 
-    pages = [browser.get(path).text for path in (here, f"{here}/email", f"{here}/form", f"/batches/{waiting}/messages?q=2")]
+    pages = [
+        browser.get(path).text for path in (here, f"{here}/email", f"{here}/form", f"/batches/{waiting}/messages?q=2")
+    ]
 
     assert all(token not in page for page in pages)
     assert "<fieldset disabled>" in pages[2]
     assert "<script" not in pages[2]
-    assert "Opened</dt><dd>–" in browser.get(here).text
+    assert re.search(r"<dt>Opened</dt>\s*<dd>\W</dd>", browser.get(here).text)
 
 
 def test_a_look_at_a_recipient_is_in_the_history_once(around: Surroundings, address: str, waiting: int) -> None:
@@ -179,13 +196,21 @@ def test_an_sms_is_as_long_as_with_its_own_link(around: Surroundings, waiting: i
     assert found.sms is not None
     own = f"Ελένη: {around.links.link(Place(waiting, 4))}"
     assert found.sms.length == length_of(own)
-    assert found.sms.length.foreign == ("Ε", "λ", "έ", "ν", "η")
+    assert found.sms.length.foreign == tuple("Ελένη")
     assert previews(around, waiting, 5).email is None
 
 
 @pytest.mark.parametrize(
     ("text", "units", "parts"),
-    [("", 0, 1), ("a" * 160, 160, 1), ("a" * 161, 161, 2), ("€" * 80, 160, 1), ("я" * 70, 70, 1), ("я" * 71, 71, 2), ("😀", 2, 1)],
+    [
+        ("", 0, 1),
+        ("a" * 160, 160, 1),
+        ("a" * 161, 161, 2),
+        ("€" * 80, 160, 1),
+        ("я" * 70, 70, 1),
+        ("я" * 71, 71, 2),
+        ("😀", 2, 1),
+    ],
 )
 def test_an_sms_is_charged_by_parts(text: str, units: int, parts: int) -> None:
     assert (length_of(text).units, length_of(text).segments) == (units, parts)
@@ -209,7 +234,9 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             def provider(channel: str) -> SendGrid | Twilio:
                 if channel == EMAIL:
                     return SendGrid(api_key="SG.x", host=server.url, timeout_seconds=5, connections=1)
-                return Twilio(account_sid="AC" + "0" * 32, auth_token="x", host=server.url, timeout_seconds=5, connections=1)
+                return Twilio(
+                    account_sid="AC" + "0" * 32, auth_token="x", host=server.url, timeout_seconds=5, connections=1
+                )
 
             return provider
 
@@ -241,7 +268,9 @@ def test_a_test_email_goes_to_who_asks_and_not_into_the_ledger(
         assert [(one.by, one.comment) for one in tests] == [(OPERATOR, "email of row 4")]
 
 
-@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")  # twilio's client uses it
+# Twilio's client uses both.
+@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The 'auth' parameter is deprecated:DeprecationWarning")
 def test_a_test_sms_goes_to_the_number_that_was_typed(
     around: Surroundings, address: str, waiting: int, provider: Server
 ) -> None:
@@ -251,8 +280,8 @@ def test_a_test_sms_goes_to_the_number_that_was_typed(
     wrong = browser.post(f"{here}/test", data={"csrf": csrf(browser), "channel": "sms", "phone": "12"})
     assert wrong.status_code == 303
     assert "not a phone number" in browser.get(here).text
-    right = browser.post(f"{here}/test", data={"csrf": csrf(browser), "channel": "sms", "phone": "07400 654321"})
-    print("ZZ", right.status_code, re.findall('class="notice[^"]*">([^<]*)', browser.get(here).text))
+    browser.post(f"{here}/test", data={"csrf": csrf(browser), "channel": "sms", "phone": "07400 654321"})
+
     assert "on its way to you" in browser.get(here).text
     assert [b"%2B447400654321" in one.body for one in provider.asked] == [True]
 
@@ -292,7 +321,9 @@ def test_a_row_without_a_message_cannot_be_tried(around: Surroundings, waiting: 
     assert provider.asked == []
 
 
-def test_where_prefect_does_not_answer_no_test_is_sent(around: Surroundings, waiting: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_prefect_does_not_answer_no_test_is_sent(
+    around: Surroundings, waiting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def away(_settings: object) -> None:
         raise OSError
 

@@ -122,7 +122,7 @@ def test_a_batch_is_created_by_keyboard_alone(
         expect(page.get_by_role("heading", name="Create New Batch")).to_be_visible()
         tab_to(page, "Select A Process")
         page.keyboard.type("Small")
-        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile("process=small"))
         expect(page.get_by_label("Upload csv/excel File")).to_be_visible()
         tab_to(page, "Upload csv/excel File")
         with page.expect_file_chooser() as chooser:

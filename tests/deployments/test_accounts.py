@@ -11,7 +11,7 @@ from deployments.acts import acting
 from domain.errors import Forbidden, NotAllowed
 from domain.rights import Right, Role
 from models import accounts as kept
-from tasks.surroundings import Surroundings
+from tasks.surroundings import Surroundings, now
 
 ANN, ROOT = "ann@acme.example", "root@acme.example"
 
@@ -55,7 +55,7 @@ def test_what_is_kept_of_a_key_opens_nothing(around: Surroundings) -> None:
 def test_when_a_key_was_used_is_noted_but_not_each_time(around: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
     users(around)
     key = accounts.add_key(around, "nightly", email=ANN)
-    real = accounts.now()
+    real = now()
     found = []
     for minutes in (0, 4, 6):
         monkeypatch.setattr(accounts, "now", lambda minutes=minutes: real + timedelta(minutes=minutes))

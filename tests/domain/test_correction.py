@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.correction import Returned, corrected_rows, count_changed, replaced
+from domain.correction import CUT_MARK, Returned, corrected_rows, count_changed, replaced
 from domain.errors import FileProblem
 from domain.frames import rows_schema
 
@@ -141,3 +141,29 @@ def test_what_is_not_corrected_stays_as_it_was(table: dict[int, str], data: st.D
     assert dict(replaced(batch, found).select("row", "c0").iter_rows()) == table | new
     assert replaced(batch, found)["row"].to_list() == batch["row"].to_list()
     assert count_changed(batch, found) == sum(table[row] != text for row, text in new.items())
+
+
+LONG = "long " * 8_000
+WITH_LONG = rows((3, [LONG, None]), (5, ["Cid" + CUT_MARK, None]))
+
+
+def test_a_value_that_its_workbook_could_not_hold_stays_whole() -> None:
+    """Else the mark and the missing end would go to the recipient."""
+    file = returned([LONG[:32_000] + CUT_MARK, "b@b.com", "Row 3: x"], ["Cid" + CUT_MARK, None, "Row 5: x"])
+
+    found = correct(file, of=WITH_LONG)
+
+    assert found.rows() == [(3, LONG, "b@b.com"), (5, "Cid" + CUT_MARK, None)]
+
+
+def test_a_value_that_was_made_short_is_taken() -> None:
+    assert correct(returned(["Bob", None, "Row 3: x"]), of=WITH_LONG).rows() == [(3, "Bob", None)]
+
+
+def test_a_change_to_the_beginning_of_a_cut_value_is_refused() -> None:
+    file = returned(["Bob " + LONG[:32_000] + CUT_MARK, None, "Row 3: x"])
+
+    with pytest.raises(FileProblem, match=r"Row 2 of fixed\.csv: the value in First Name was cut") as refused:
+        correct(file, of=WITH_LONG)
+
+    assert "Bob" not in str(refused.value)

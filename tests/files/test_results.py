@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.correction import CUT_MARK
 from domain.frames import BAD_ROWS, STATUSES, rows_schema
 from files import result_workbooks
 from files.layouts import Encoding, Layout
 from files.reading import read
-from files.result_workbooks import CUT_DETAIL, CUT_MARK, write_workbook
+from files.result_workbooks import CUT_DETAIL, write_workbook
 from files.results import STATUS_COLUMNS, Summary, write_bad_rows, write_result
 
 Cells = list[str | None]

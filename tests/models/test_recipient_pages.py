@@ -27,7 +27,13 @@ def ended(database: Database, batch_id: int, number: int, state: RequestState, *
         until = moment + timedelta(minutes=1)
         assert requests.claim(session, batch_id, {number: "digest"}, token=token, lease_until=until, now=moment)
         first = RequestState.IN_DOUBT if state is RequestState.UNRESOLVED else state
-        requests.record(session, batch_id, [Answer(number, first, detail=None if first is RequestState.ACCEPTED else "Why.")], token_of={number: token}, now=moment)
+        requests.record(
+            session,
+            batch_id,
+            [Answer(number, first, detail=None if first is RequestState.ACCEPTED else "Why.")],
+            token_of={number: token},
+            now=moment,
+        )
         if first is not state:
             requests.settle(session, batch_id, [Answer(number, state, detail="Why.")], now=moment)
 

@@ -16,7 +16,7 @@ from models import batches
 from tasks import approval
 from tasks.approval import Approval, Decision, decide, invitation
 from tasks.fetch import create_from
-from tasks.surroundings import Surroundings
+from tasks.surroundings import Surroundings, now
 from tests.factories import act, add_batch, batch, deploy, process
 
 APPROVER, OPERATOR = "approver@acme.example", "operator@acme.example"
@@ -48,8 +48,8 @@ def history(around: Surroundings, batch_id: int) -> list[tuple[str, str, str]]:
 
 
 def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
-    real = approval.now
-    monkeypatch.setattr(approval, "now", lambda: real() + by)
+    for module in (approval, people):
+        monkeypatch.setattr(module, "now", lambda: now() + by)
 
 
 def test_before_there_is_any_user_people_are_known_by_the_email_they_give(around: Surroundings) -> None:
@@ -180,7 +180,6 @@ def test_few_codes_may_be_guessed_and_then_even_the_right_one_waits(
     assert "Too many wrong codes" in refusal
     assert decide(around, other, form(code_of(around, other)), revision=0) is None
     later(monkeypatch, timedelta(minutes=15, seconds=1))
-    monkeypatch.setattr(people, "now", approval.now)
     assert decide(around, batch_id, form(code_of(around, batch_id)), revision=0) is None
 
 

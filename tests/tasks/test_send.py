@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ from models import batches, recipients
 from models.recipients import Counts
 from models.tables import Message, Request
 from settings import load
-from tasks import reconcile, send, surroundings
+from tasks import reconcile, send
 from tasks.surroundings import Surroundings
 from tests.factories import act, batch, people, race, sendable
 
@@ -383,14 +384,14 @@ def test_a_sender_that_stalled_before_its_request_does_not_make_it(
 ) -> None:
     """Its lease may have run out meanwhile, and another may take the request for lost."""
     batch_id = sendable(around, people(emails=1))
-    provider = Provider()
-    calls: list[None] = []
+    provider, make = Provider(), send._make
+    stalls = [timedelta(seconds=31)]
 
-    def now() -> datetime:
-        calls.append(None)
-        return surroundings.now() + (timedelta(seconds=31) if len(calls) == 4 else timedelta())
+    async def make_late(to: send.Provider, work: Any) -> Any:
+        stall = stalls.pop() if stalls else timedelta()
+        return await make(to, replace(work, lease_until=work.lease_until - stall))
 
-    monkeypatch.setattr(send, "now", now)
+    monkeypatch.setattr(send, "_make", make_late)
     ended = run(around, batch_id, provider)
 
     assert ended == {"try_later": 1, "accepted": 1}
