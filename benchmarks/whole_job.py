@@ -32,6 +32,8 @@ COMMAND = str(Path(sys.executable).parent / "bulk-sender")
 READY = "Everything is running"
 START_SECONDS, JOB_SECONDS = 120, 1800
 MEBIBYTE = 1024 * 1024
+UNLIMITED = 100_000
+RATE_SECONDS = 60
 
 
 def free_ports(number: int) -> list[int]:
@@ -46,7 +48,7 @@ def free_ports(number: int) -> list[int]:
 class Installation:
     """Everything that `bulk-sender up` runs, in a folder of its own, and a provider that is always well."""
 
-    def __init__(self, folder: Path, *, database_url: str | None) -> None:
+    def __init__(self, folder: Path, *, database_url: str | None, sms_per_second: int = UNLIMITED) -> None:
         """Prepare; nothing runs before `running`."""
         prefect, web, sandbox, self.provider = free_ports(4)
         self.folder = folder
@@ -62,7 +64,7 @@ class Installation:
             "BULK_SENDER_TWILIO_AUTH_TOKEN": "instant",
             "BULK_SENDER_TWILIO_HOST": provider,
             "BULK_SENDER_EMAIL_REQUESTS_PER_SECOND": "10000",
-            "BULK_SENDER_SMS_PER_SECOND": "100000",
+            "BULK_SENDER_SMS_PER_SECOND": str(sms_per_second),
         }
         if database_url:
             self.environment["BULK_SENDER_DATABASE_URL"] = database_url
@@ -121,6 +123,40 @@ class Installation:
         up.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             up.wait(60)
+
+
+class Rate:
+    """How many SMS a second the provider takes over a minute of a send, from the second after its first."""
+
+    def __init__(self, installation: Installation) -> None:
+        """Begin to look."""
+        self._installation = installation
+        self._before = installation.taken()["sms"]
+        self._seen: list[tuple[float, int]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.05):
+            taken = self._installation.taken()["sms"]
+            if taken > self._before:
+                self._seen.append((time.monotonic(), taken))
+
+    def found(self) -> float:
+        """SMS a second.
+
+        Raises:
+            SystemExit: the send was over before the minute was.
+        """
+        self._over.set()
+        self._thread.join()
+        first, last = self._seen[0][0] + 1, self._seen[0][0] + 1 + RATE_SECONDS
+        minute = [seen for seen in self._seen if first <= seen[0] <= last]
+        if minute[0][1] == self._seen[-1][1] or self._seen[-1][1] == minute[-1][1]:
+            raise SystemExit(f"the send took less than {RATE_SECONDS + 1} seconds; take more rows")
+        (began, taken), (ended, taken_then) = minute[0], minute[-1]
+        return (taken_then - taken) / (ended - began)
 
 
 def deploy(installation: Installation, channel: str) -> str:
@@ -184,13 +220,19 @@ def main() -> None:
     options.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     options.add_argument("--channel", choices=["email", "sms"], default="email")
     options.add_argument("--database-url")
+    options.add_argument("--sms-per-second", type=int, default=UNLIMITED, help="a set rate; then it is measured")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        installation = Installation(Path(folder), database_url=given.database_url)
+        installation = Installation(Path(folder), database_url=given.database_url, sms_per_second=given.sms_per_second)
         with installation.running():
             print("| " + " | ".join(TITLES) + " |", "| " + " | ".join("---" for _ in TITLES) + " |", sep="\n")
             for rows in given.rows:
+                rate = Rate(installation) if given.sms_per_second != UNLIMITED else None
                 print("| " + " | ".join(job(installation, rows, given.channel)) + " |", flush=True)
+                if rate is not None:
+                    print(
+                        f"set: {given.sms_per_second} SMS a second; taken over a minute: {rate.found():.1f}", flush=True
+                    )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from console.people import routes as people_routes
 from console.recipients import routes as recipient_routes
 from console.sign_in import account_routes, code_routes
 from console.sign_in import routes as sign_in_routes
+from console.users import routes as user_routes
 from console.webhooks import Webhooks
 from console.who import behind_the_door, sends_to_sign_in
 from deployments.results import result_name, write_file
@@ -42,6 +43,7 @@ SCREEN = (
     batch_routes,
     recipient_routes,
     people_routes,
+    user_routes,
 )
 """The rooms of the screen: what is behind the door, so that nobody enters who is not signed in."""
 Signature = Annotated[str, InPath(max_length=64)]

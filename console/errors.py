@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from console.api import problems
 from console.guards import BrokenOff
 from console.pages import Pages
 from domain.errors import BulkSenderError, Forbidden, NotFound, ServiceMissing, TooManyTries
@@ -44,6 +45,8 @@ def add_error_pages(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(HTTPException)
     async def _plain(request: Request, fault: HTTPException) -> Response:
+        if request.url.path.startswith(f"{problems.ROOT}/"):  # one with a line break does not reach the API
+            return await problems.on_http(request, fault)
         said = _SAYING.get(fault.status_code, "That request cannot be answered.")
         answer = pages.error(request, fault.status_code, message=said)
         answer.headers.update(fault.headers or {})

@@ -23,7 +23,7 @@ PARSER: tuple[str, ...] = (sys.executable, "-P", "-m", "files.parse")
 PARSER_THREADS = min(4, os.cpu_count() or 1)
 LARGE_PAGES = {"_RJEM_MALLOC_CONF": "thp:always", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 """Memory in pages of 2 MiB for both allocators, if the system has them: a copy begins with none and would
-spend a third of its time on getting it 4 KiB at a time."""
+spend a quarter of its time on getting it 4 KiB at a time."""
 START_SECONDS = 60
 LOOK_SECONDS = 0.5
 TALK_BYTES = 65_536

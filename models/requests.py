@@ -268,7 +268,11 @@ def record(
         Request.batch_id == batch_id, col(Request.number).in_([answer.number for answer in answers])
     )
     found = {number: (claim, RequestState(state)) for number, claim, state in session.exec(query)}
-    due = [answer for answer in answers if _is_due(answer, token_of[answer.number], *found[answer.number])]
+    due = [
+        answer
+        for answer in answers
+        if answer.number in found and _is_due(answer, token_of[answer.number], *found[answer.number])
+    ]
     for state in dict.fromkeys(answer.state for answer in due):
         group = [answer for answer in due if answer.state is state]
         _record_all(session, batch_id, group, token_of, now)

@@ -41,6 +41,7 @@ def api(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """With a batch of each kind, so that what is made up meets some."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(door, "AT_ONCE", 1_000_000)
+        patch.setattr(door, "WRONG_AT_ONCE", 1_000_000)
         yield from _served(_sqlite_template, tmp_path_factory.mktemp("fuzz") / "home")
 
 

@@ -308,6 +308,7 @@ def test_a_get_changes_nothing_whatever_method_it_claims_to_be(api: Api) -> None
         "/api/v1//me",
         "/api/v1/batches/1%00/result",
         "/api/v1/batches/-1",
+        "/api/v1/batches/1%0a/result",
         "/api/v1/batches/99999999999999999999",
     ],
 )
@@ -371,12 +372,11 @@ def test_a_file_s_name_is_only_a_name(api: Api, admin: httpx.Client, name: str) 
 
 
 def _files_outside(around: Surroundings) -> set[Path]:
+    """What lies where no upload belongs: an upload lies in the folder of its batch."""
     home = around.settings.home
-    places = (home.parent, home, home / "files", Path.cwd(), Path.cwd().parent)
-    known = {"bulk-sender.db", "bulk-sender.db-wal", "bulk-sender.db-shm", "secret.key", "files", "scratch"}
-    return {
-        path for place in places for path in place.iterdir() if path.name not in known and path.suffix != ".csv"
-    } | {path for place in (home.parent, home / "files") for path in place.glob("*.csv")}
+    known = {"bulk-sender.db", "bulk-sender.db-wal", "bulk-sender.db-shm", "secret.key", "files", "scratch", "batches"}
+    places = [place for place in (home.parent, home, home / "files", Path.cwd(), Path.cwd().parent) if place.is_dir()]
+    return {path for place in places for path in place.iterdir() if path.name not in known}
 
 
 class Page(HTMLParser):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from domain.rights import Role
 from domain.states import Phase, RequestState, Status
@@ -20,6 +18,7 @@ from models.database import Database
 from settings import load
 from tasks.surroundings import Surroundings
 from tests import factories
+from tests.browsers import browser, hard_to_read
 from tests.console.batches_with_people import (
     HOSTILE,
     RIGHT_TO_LEFT,
@@ -32,9 +31,10 @@ from tests.console.batches_with_people import (
 )
 from tests.console.web import cookie, serving
 
+__all__ = ["browser"]
+
 pytestmark = pytest.mark.browser
 
-CHROMIUM = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
 PICTURES = os.environ.get("PICTURES")
 """A folder for pictures of every page, for people who want to look at them."""
 
@@ -48,18 +48,6 @@ class Place:
     waiting: int
     sending: int
     finished: int
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None and not os.environ.get("CI"):
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -146,12 +134,7 @@ def test_everybody_can_read_every_page(
         said = complaints(page)
         for number, path in enumerate(paths(place)):
             page.goto(path)
-            faults = [
-                f"{one['id']}: {one['help']} ({one['nodes'][0]['html'][:200]})"
-                for one in Axe().run(page).response["violations"]
-            ]
-            wide = page.evaluate("document.documentElement.scrollWidth")
-            found[path] = faults + ([f"it is {wide} wide"] if wide > width else [])
+            found[path] = hard_to_read(page)
             if PICTURES:
                 page.screenshot(path=f"{PICTURES}/{number:02}-{width}-{scheme}.png", full_page=True)
 

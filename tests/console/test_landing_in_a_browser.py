@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from sqlmodel import select
 
 from files.storage import Storage
@@ -17,26 +14,16 @@ from models.database import Database
 from models.tables import Submission
 from settings import load
 from tasks.surroundings import Surroundings
+from tests.browsers import browser, hard_to_read
 from tests.console.people_with_links import VALUES, marks, path, sent
 from tests.console.web import serving
 
+__all__ = ["browser"]
+
 pytestmark = pytest.mark.browser
 
-CHROMIUM = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 PHONE = {"width": 320, "height": 640}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None and not os.environ.get("CI"):
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -64,20 +51,13 @@ def visitor(browser: Browser, *, script: bool = True, dark: bool = False) -> Pag
     return context.new_page()
 
 
-def faults(page: Page) -> list[str]:
-    """What axe finds, and whether the page is wider than the phone."""
-    found = [f"{one['id']}: {one['help']}" for one in Axe().run(page).response["violations"]]
-    width = page.evaluate("document.documentElement.scrollWidth")
-    return found + ([f"the page is {width} wide"] if width > PHONE["width"] else [])
-
-
 def test_a_form_is_corrected_and_sent_by_keyboard_alone(around: Surroundings, browser: Browser, address: str) -> None:
     place = sent(around)
     page = visitor(browser)
     page.goto(address + path(around, place))
     page.wait_for_load_state("networkidle")
     assert marks(around, place) == "", "to load it is no human act"
-    assert faults(page) == []
+    assert hard_to_read(page) == []
 
     with page.expect_response("**/opened"):
         page.keyboard.press("Tab")
@@ -89,7 +69,7 @@ def test_a_form_is_corrected_and_sent_by_keyboard_alone(around: Surroundings, br
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("alert")).to_be_focused()
-    assert faults(page) == []
+    assert hard_to_read(page) == []
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Given name")).to_be_focused()
@@ -97,7 +77,7 @@ def test_a_form_is_corrected_and_sent_by_keyboard_alone(around: Surroundings, br
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("heading", name="Thank you, we have it")).to_be_visible()
-    assert faults(page) == []
+    assert hard_to_read(page) == []
     with around.database.read() as session:
         assert session.exec(select(Submission.answers)).all() == [{**VALUES, "first_name": "Ada"}]
 
@@ -125,17 +105,17 @@ def test_every_page_behind_a_link_is_without_faults(
     page = visitor(browser, dark=dark)
 
     page.goto(address + "/l/none")
-    found = [faults(page)]
+    found = [hard_to_read(page)]
     page.goto(address + path(around, place))
-    found.append(faults(page))
+    found.append(hard_to_read(page))
     page.get_by_label("Born").fill("1980-02-02")
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_text("That is not what we have")).to_be_visible()
-    found.append(faults(page))
+    found.append(hard_to_read(page))
     page.get_by_label("Born").fill("1980-02-01")
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_label("Given name")).to_be_visible()
-    found.append(faults(page))
+    found.append(hard_to_read(page))
 
     assert found == [[]] * 4
 

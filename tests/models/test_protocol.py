@@ -179,7 +179,7 @@ class Sending(RuleBasedStateMachine):
             del self.hands[worker][number]
         pairs = [(held.work, held.outcome) for held in ended.values() if held.outcome is not None]
         if pairs:
-            send._ChunkSender(self.around, self.batch_id, 0)._record(pairs)  # noqa: SLF001  the second transaction
+            send._ChunkSender(self.around, self.batch_id, 0)._turn(pairs, {})  # noqa: SLF001  the second transaction
 
     @precondition(lambda self: any(self.hands))
     @rule(worker=WORKERS)

@@ -451,7 +451,7 @@ def test_answers_are_written_in_one_order_whatever_order_they_came_in(database: 
         _connection: object, _cursor: object, statement: str, _values: object, context: Any, _many: object
     ) -> None:
         if statement.startswith("UPDATE request "):
-            written.append(context.compiled_parameters[0]["number_1"])
+            written.extend(values["request_number"] for values in context.compiled_parameters)
 
     event.listen(database.engine, "before_cursor_execute", note)
     _record(database, batch_id, *[Answer(number, RequestState.ACCEPTED) for number in (2, 0, 1)])

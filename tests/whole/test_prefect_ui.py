@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.browsers import browser
 from tests.whole.installation import APPROVER, OPERATOR, Installation, until
 from tests.whole.people import people, write_csv
 
+__all__ = ["browser"]
+
 pytestmark = [pytest.mark.whole, pytest.mark.browser]
 
-CHROMIUM = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
 PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
+def page(browser: Browser) -> Page:
     """A page of a real browser."""
-    if CHROMIUM is None and not os.environ.get("CI"):
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        page = browser.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        yield page
-        browser.close()
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    return page
 
 
 def field(form: Locator, title: str) -> Locator:
