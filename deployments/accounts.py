@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlmodel import Session
+
 from domain import passwords
 from domain.errors import Forbidden, NotAllowed, TooManyTries
 from domain.proofs import code_hash, digest, is_same, keyed, new_code, new_key, new_token
@@ -113,10 +115,10 @@ def change_role(around: Surroundings, email: str, role: Role) -> None:
     """
     with around.database.write() as session:
         account = accounts.by_email(session, email)
-        account.role = role.value
+        was, account.role = account.role, role.value
         session.add(account)
         session.flush()
-        _require_admin(session_admins=accounts.active_admins(session), email=email)
+        _require_admin_left(session, account, was=was)
 
 
 def disable_user(around: Surroundings, email: str) -> None:
@@ -132,7 +134,7 @@ def disable_user(around: Surroundings, email: str) -> None:
             session.add(account)
             session.flush()
         accounts.end_sign_ins(session, account)
-        _require_admin(session_admins=accounts.active_admins(session), email=email)
+        _require_admin_left(session, account, was=account.role)
 
 
 def enable_user(around: Surroundings, email: str) -> None:
@@ -143,10 +145,10 @@ def enable_user(around: Surroundings, email: str) -> None:
         session.add(account)
 
 
-def _require_admin(*, session_admins: int, email: str) -> None:
-    if session_admins == 0:
+def _require_admin_left(session: Session, account: Account, *, was: str) -> None:
+    if was == Role.ADMIN and accounts.active_admins(session) == 0:
         raise NotAllowed(
-            f"{known_as(email)} is the last active admin, and somebody must manage the users. Make another first: "
+            f"{account.email} is the last active admin, and somebody must manage the users. Make another first: "
             "bulk-sender user add EMAIL --role admin"
         )
 

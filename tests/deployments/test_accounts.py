@@ -113,3 +113,12 @@ def test_a_user_has_an_email(around: Surroundings, email: str) -> None:
     with pytest.raises(NotAllowed):
         accounts.add_user(around, email, Role.ADMIN, password=None)
     assert not accounts.any_user(around)
+
+
+def test_where_there_is_no_admin_anybody_else_can_still_be_disabled(around: Surroundings) -> None:
+    accounts.add_user(around, ANN, Role.OPERATOR, password=None)
+
+    accounts.disable_user(around, ANN)
+
+    with around.database.read() as session:
+        assert kept.by_email(session, ANN).disabled_at is not None
