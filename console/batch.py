@@ -73,6 +73,7 @@ _CSRF_HEADER = "x-csrf-token"
 _HISTORY = 200
 _DOUBTS_SHOWN = 100
 _ROWS_SHOWN = 12
+_MOVING_SECONDS, _STANDING_SECONDS = 2, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Progress:
         is_exact: whether they are of this moment.
         parts: the same as a chart.
         moves: whether it moves by itself now.
+        asks_every: seconds after which the page looks again; 0 where nothing can change any more.
         rate: recipients a second; None where that cannot be said yet.
         seconds_left: at that rate.
     """
@@ -102,6 +104,7 @@ class Progress:
     is_exact: bool
     parts: list[charts.Part]
     moves: bool
+    asks_every: int
     rate: float | None
     seconds_left: float | None
 
@@ -442,7 +445,9 @@ def _progress(session: Session, head: Head, standings: Standings, paces: Paces) 
             ("Row not usable", found.invalid, "rest"),
         ]
     )
-    return Progress(found, is_exact, parts, moves, rate, found.pending / rate if rate else None)
+    others_act = batch.phase in {Phase.WAITING, Phase.PAUSED}
+    asks_every = _MOVING_SECONDS if moves else _STANDING_SECONDS if others_act else 0
+    return Progress(found, is_exact, parts, moves, asks_every, rate, found.pending / rate if rate else None)
 
 
 def _may(session: Session, around: Surroundings, who: Who, batch: Batch) -> May:

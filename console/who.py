@@ -17,14 +17,13 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
 from deployments import accounts
-from deployments.acts import Person
+from deployments.acts import SCREEN, Person
 from deployments.surroundings import Surroundings
 from domain.errors import Forbidden
 from domain.proofs import is_same, keyed
 from domain.rights import Right, Role, may, without_right
 from settings import Settings
 
-VIA = "web screen"
 _FIELD, _HEADER = "csrf", "x-csrf-token"
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
@@ -77,7 +76,7 @@ def signed_in(around: Surroundings) -> Callable[[Request], Who]:
         found = accounts.signed_in(around, token) if token else None
         if found is None or token is None:
             raise SignInFirst
-        who = Who(found.email, found.role, VIA, csrf_of(around.settings, token))
+        who = Who(found.email, found.role, SCREEN, csrf_of(around.settings, token))
         who.require(Right.READ)
         request.state.who = who
         return who

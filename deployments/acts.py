@@ -35,6 +35,10 @@ def at_once(following: Callable[[], None]) -> None:
     following()
 
 
+SCREEN = "web screen"
+"""How the history calls it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Who acts, from where, and what they say about it."""

@@ -234,6 +234,7 @@ class Uploads:
                     name=name,
                     file_name=upload.file_name,
                     uid=upload.uid,
+                    who=acts.Person(upload.owner, acts.SCREEN),
                 )
         except BulkSenderError as fault:
             refusal = str(fault)

@@ -102,9 +102,7 @@ def listed(session: Session, *, channel: str | None = None, address: str | None 
     return list(session.exec(query.order_by(col(Suppression.at).desc(), col(Suppression.address))).all())
 
 
-def page(
-    session: Session, *, channel: str | None, past: tuple[str, str, str] | None, limit: int
-) -> list[Suppression]:
+def page(session: Session, *, channel: str | None, past: tuple[str, str, str] | None, limit: int) -> list[Suppression]:
     """Some suppressions that hold, by channel, address and kind, past those of an earlier page."""
     place = tuple_(col(Suppression.channel), col(Suppression.address), col(Suppression.kind))
     query = select(Suppression).where(_holds())

@@ -194,6 +194,7 @@ def _create(around: Surroundings, request: Request, who: Who, key: str | None, u
             name=upload.fields["name"],
             file_name=upload.file_name,
             uid=digest(seed)[:_UID_LENGTH],
+            who=who.person(),
         )
         return Made(batch_of(around, batch_id), status=201, location=f"{ROOT}/batches/{batch_id}")
 
