@@ -1,7 +1,7 @@
 """Take the pictures of the README anew: `.venv/bin/python docs/take_pictures.py`.
 
-Starts a throwaway installation on the ports of the environment, sends the demo's recipient file
-on the sandbox, approves it on the form of the Prefect UI, and photographs what people see.
+Starts a throwaway installation on the ports of the environment and sends the demo's recipient file on the
+sandbox twice: once approved on the form of the Prefect UI, once by two people on the screen. Photographs what they see.
 """
 # ruff: noqa: INP001  a script beside the documents, no package
 
@@ -16,16 +16,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from cli.demo_recipients import write_demo_file
-from deployments import acts
+from console.who import cookie_name
+from deployments import accounts, acts
 from deployments.supervisor import Supervisor
 from deployments.surroundings import Surroundings, surround
 from deployments.views import batch_view
 from domain.processes import read_definition
+from domain.rights import Role
 from models import batches, processes
 from settings import Settings, load
 
@@ -56,6 +59,7 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
             page = browser.new_page(viewport={"width": 1280, "height": 800}, device_scale_factor=1)
             _photograph(around, page, folder=Path(folder))
+            _photograph_screen(around, browser, folder=Path(folder))
             browser.close()
 
 
@@ -87,6 +91,43 @@ def _photograph(around: Surroundings, page: Page, *, folder: Path) -> None:
     _save(page, "outbox")
     page.goto(link)
     _save(page, "landing")
+
+
+def _photograph_screen(around: Surroundings, browser: Browser, *, folder: Path) -> None:
+    """The five main pages, as an operator and an approver see them."""
+    operator, approver = (_signed_in(around, browser, *who) for who in ((OPERATOR, "operator"), (APPROVER, "approver")))
+    file = folder / "renewals-february.xlsx"
+    write_demo_file(file, rows=PEOPLE, seed=SEED + 1)
+    operator.goto("/batches/new")
+    operator.get_by_label("Upload csv/excel File").set_input_files(file)
+    operator.get_by_role("button", name="Next").click()
+    operator.get_by_label("Batch Name").fill("Motor renewals February")
+    _save(operator, "new-batch")
+    operator.get_by_role("button", name="Create", exact=True).click()
+    operator.get_by_role("link", name="Motor renewals February", exact=True).click()
+    expect(operator.get_by_text("Waiting for a decision")).to_be_visible(timeout=PATIENCE_MS)
+    approver.goto(urlsplit(operator.url).path)
+    _save(approver, "batch")
+    approver.get_by_role("button", name=re.compile("^Approve")).click()
+    batch_id = int(urlsplit(approver.url).path.rsplit("/", 1)[1])
+    _until(around, batch_id, lambda view: _percent(view) in MIDDLE or view["phase"] == "finished")
+    approver.reload()
+    _save(approver, "sending")
+    operator.goto("/")
+    _save(operator, "batches")
+    _until(around, batch_id, lambda view: view["phase"] == "finished")
+    operator.goto(f"/batches/{batch_id}/recipients")
+    _save(operator, "recipients")
+
+
+def _signed_in(around: Surroundings, browser: Browser, email: str, role: str) -> Page:
+    accounts.add_user(around, email, Role(role), password=None)
+    address = f"http://127.0.0.1:{around.settings.web_port}"
+    window = browser.new_context(viewport={"width": 1280, "height": 800}, base_url=address)
+    name, value = cookie_name(around.settings), accounts.sign_in_as(around, email)
+    window.add_cookies([{"name": name, "value": value, "url": address}])
+    window.set_default_timeout(PATIENCE_MS)
+    return window.new_page()
 
 
 def _create(around: Surroundings, file: Path) -> int:

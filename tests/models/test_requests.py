@@ -445,7 +445,7 @@ def test_answers_are_written_in_one_order_whatever_order_they_came_in(database: 
     """Of two who write the same requests in different orders, PostgreSQL ends one, and its answers would be lost."""
     batch_id = planned(database, people(sms=3))
     _claim(database, batch_id, 0, 1, 2)
-    written = []
+    written: list[int] = []
 
     def note(
         _connection: object, _cursor: object, statement: str, _values: object, context: Any, _many: object
