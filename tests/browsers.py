@@ -36,3 +36,23 @@ def hard_to_read(page: Page) -> list[str]:
     ]
     too_wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
     return found + (["wider than the window"] if too_wide else [])
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the element of that name has the focus."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(
+            "(() => { const one = document.activeElement; return one.getAttribute('aria-label')"
+            " ?? one.labels?.[0]?.innerText ?? one.innerText ?? '' })()"
+        )
+        if " ".join(focused.split()).startswith(name):
+            return
+    message = f"{name} cannot be reached by Tab"
+    raise AssertionError(message)
+
+
+def press(page: Page, name: str) -> None:
+    """Go to the element of that name by Tab, and use it by Enter."""
+    tab_to(page, name)
+    page.keyboard.press("Enter")

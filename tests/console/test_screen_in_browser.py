@@ -22,7 +22,7 @@ from models.database import Database
 from settings import load
 from tasks.surroundings import Surroundings
 from tests import factories
-from tests.browsers import browser, hard_to_read
+from tests.browsers import browser, hard_to_read, tab_to
 from tests.console.web import cookie, email_of, serving, user
 from tests.factories import NOW, batch_in
 from tests.servers import Answer
@@ -77,20 +77,6 @@ def faults(page: Page) -> list[str]:
     page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda fault: found.append(str(fault)))
     return found
-
-
-def tab_to(page: Page, name: str) -> None:
-    """Press Tab until the element of that name has the focus."""
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        focused = page.evaluate(
-            "(() => { const one = document.activeElement; return one.getAttribute('aria-label')"
-            " ?? one.labels?.[0]?.innerText ?? one.innerText ?? '' })()"
-        )
-        if " ".join(focused.split()).startswith(name):
-            return
-    message = f"{name} cannot be reached by Tab"
-    raise AssertionError(message)
 
 
 def test_a_batch_is_created_by_keyboard_alone(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browsers import browser
+from tests.browsers import browser, press, tab_to
 from tests.whole.installation import APPROVER, OPERATOR, PROCESS, Installation, until
 from tests.whole.people import crowd, people, read_csv, write_csv
 from tests.whole.test_prefect_ui import field
@@ -137,7 +137,7 @@ def test_two_people_take_a_batch_from_its_file_to_the_archive(
     expect(approver.get_by_role("link", name="Spring letters", exact=True)).to_be_visible()
 
 
-def test_a_send_is_paused_resumed_and_rejected_half_way(
+def test_a_send_is_paused_resumed_and_rejected_half_way_by_keyboard_alone(
     staffed: Installation, browser: Browser, tmp_path: Path
 ) -> None:
     persons = crowd(600, tag="halves", block=61)
@@ -148,14 +148,18 @@ def test_a_send_is_paused_resumed_and_rejected_half_way(
     staffed.set_faults(twilio=[{"kind": "slow", "latency_ms": 3000}])
 
     enter(approver, APPROVER)
-    approver.goto(f"/batches/{batch_id}")
-    approver.get_by_role("button", name=re.compile("^Approve")).click()
-    approver.get_by_role("button", name="Pause").click()
+    tab_to(approver, "Skip to content")
+    press(approver, "Halves")
+    press(approver, "Approve")
+    expect(approver.get_by_role("button", name="Pause")).to_be_visible()
+    press(approver, "Pause")
     expect(approver.get_by_text("Paused by a person.")).to_be_visible()
-    approver.get_by_role("button", name="Resume").click()
-    approver.get_by_role("link", name="Reject").click()
-    approver.get_by_label("Comment").fill("wrong list")
-    approver.get_by_role("button", name="Reject").click()
+    press(approver, "Resume")
+    expect(approver.get_by_role("button", name="Pause")).to_be_visible()
+    press(approver, "Reject")
+    tab_to(approver, "Comment")
+    approver.keyboard.type("wrong list")
+    press(approver, "Reject")
     expect(approver.get_by_text("Admin Rejection").first).to_be_visible()
 
     view = until(lambda: (now := staffed.show(batch_id))["counts"]["in_doubt"] == 0 and now, what="the last answers")
