@@ -44,6 +44,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 GRACE_SECONDS = 30.0
 LEAST_BYTES_PER_SECOND = 4096
 """What a body must come to on the whole, once the grace is over."""
+_LINGER_SECONDS, _LINGER_BYTES = 1.0, 4 * _MEGABYTE
 
 
 class Headers:
@@ -131,6 +132,8 @@ class Bodies:
             await self._break_off(broken, scope, receive, send)
 
     async def _break_off(self, broken: _Broken, scope: Scope, receive: Receive, send: Send) -> None:
+        if broken is _TOO_LARGE and not _waits_to_be_asked(scope):
+            await _read_on(receive)
         if scope["path"].startswith(_API):
             told = {"type": f"{_API}problems/{broken.kind}", "title": broken.title}
             told |= {"status": broken.status, "detail": broken.detail}  # type: ignore[dict-item]  # numbers and texts
@@ -159,6 +162,22 @@ _TOO_SLOW = _Broken(
 
 class BrokenOff(Exception):
     """The rest of a body is not read."""
+
+
+async def _read_on(receive: Receive) -> None:
+    """Throw away a little more: a connection that is closed upon its sender is reset, and the answer lost with it."""
+    read = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while read < _LINGER_BYTES:
+                message = await receive()
+                read += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+
+
+def _waits_to_be_asked(scope: Scope) -> bool:
+    return bytes(dict(scope["headers"]).get(b"expect", b"")).lower() == b"100-continue"
 
 
 def _is_small(scope: Scope) -> bool:

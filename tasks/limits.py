@@ -22,7 +22,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Allowance:
-    """Permits of one chunk, taken from the shared limit in blocks; the next block is asked for while the last is spent."""
+    """Permits of one chunk, taken from the shared limit in blocks."""
 
     def __init__(self, settings: Settings, *, channel: str) -> None:
         """Start with no permits."""
@@ -33,7 +33,6 @@ class Allowance:
         )
         self._block: int | None = None
         self._left = 0
-        self._next: asyncio.Task[int] | None = None
 
     async def take(self, number: int) -> None:
         """Wait until `number` requests may go out.
@@ -41,13 +40,8 @@ class Allowance:
         Where Prefect's server does not answer, the pace is kept by this process alone.
         """
         while self._left < number:
-            if self._next is None:
-                self._next = asyncio.create_task(self._take_block())
-            asked, self._next = self._next, None
-            self._left += await asked
+            self._left += await self._take_block()
         self._left -= number
-        if self._next is None and self._left < (self._block or 0) / 2:
-            self._next = asyncio.create_task(self._take_block())
 
     async def _take_block(self) -> int:
         try:
