@@ -37,14 +37,11 @@ demo: $(RUNTIME)
 up: $(RUNTIME)
 	$(BIN)/bulk-sender up
 
-# The second part starts the whole product; its processes want both cores.
+# The tests of the whole product mostly wait for it, so the others go on beside them.
 test: $(DEVELOPMENT)
-	$(BIN)/python -m pytest -n 2 --ignore tests/whole
-	$(BIN)/python -m pytest tests/whole
-
-# Schemathesis, against the real app; the tests do the same with a few.
-api-fuzz: $(DEVELOPMENT)
-	API_FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/console/test_api_document.py -n 2 --timeout=3600
+	@$(BIN)/python -m pytest tests/whole >.venv/.whole.out 2>&1 & whole=$$!; \
+	$(BIN)/python -m pytest -n 2 --ignore tests/whole; others=$$?; \
+	wait $$whole; ended=$$?; cat .venv/.whole.out; exit $$((others || ended))
 
 coverage: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/domain -n 2 --cov=domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100

@@ -13,10 +13,11 @@ import httpx
 from deployments.names import DEPLOYMENT
 from domain.errors import ServiceMissing
 
-_TIMEOUT_SECONDS = 15.0
+_TIMEOUT = httpx.Timeout(75.0, connect=10.0)
+"""Prefect waits up to a minute for the lock of its SQLite; whoever gives up sooner does not know what it did."""
 _POLL_SECONDS = 0.2
 _BUSY = {423, 429, 502, 503, 504}
-_BUSY_SECONDS = 20.0
+_BUSY_SECONDS = 90.0
 
 
 class PrefectApi:
@@ -28,7 +29,7 @@ class PrefectApi:
         self._url = url
         self._http = httpx.Client(
             base_url=url.rstrip("/") + "/",
-            timeout=_TIMEOUT_SECONDS,
+            timeout=_TIMEOUT,
             auth=(user, password) if user else None,
             trust_env=False,
         )

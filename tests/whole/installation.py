@@ -25,7 +25,8 @@ PROJECT = Path(__file__).parents[2]
 PROCESS = PROJECT / "processes" / "motor-renewal.yaml"
 COMMAND = Path(sys.executable).parent / "bulk-sender"
 READY = "Everything is running"
-START_SECONDS, STOP_SECONDS, BATCH_SECONDS = 90.0, 60.0, 60.0
+START_SECONDS, STOP_SECONDS, BATCH_SECONDS = 120.0, 60.0, 150.0
+"""A call to Prefect may have to wait for a minute while its SQLite is locked."""
 INTERRUPTED = 130
 PAGE = 1000
 LINK = re.compile(r"https?://[^\s\"<]+/l/[\w=-]+")
@@ -34,7 +35,7 @@ OPERATOR, APPROVER = "operator@acme.test", "approver@acme.test"
 Found = TypeVar("Found")
 
 
-def until(look: Callable[[], Found | None], *, what: str, seconds: float = 30.0) -> Found:
+def until(look: Callable[[], Found | None], *, what: str, seconds: float = 100.0) -> Found:
     """Look until there is something to see; the deadline is the only clock of these tests."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -73,7 +74,7 @@ class Installation:
             "BULK_SENDER_WEB_PORT": str(web),
             "BULK_SENDER_SANDBOX_PORT": str(sandbox),
         }
-        self.http = httpx.Client(timeout=20, trust_env=False)
+        self.http = httpx.Client(timeout=80, trust_env=False)
         self._up: subprocess.Popen[str] | None = None
         self._output = home.parent / "up.log"
 
@@ -188,7 +189,7 @@ class Installation:
 
     def await_end(self, run_id: str) -> None:
         """Wait until a flow run has completed: what it does after the last message is done then, too."""
-        until(lambda: self.run_state(run_id) == "Completed", what="end of the run", seconds=60)
+        until(lambda: self.run_state(run_id) == "Completed", what="end of the run", seconds=150)
 
     # What others see
 

@@ -25,7 +25,7 @@ from tests.whole.people import (
     write_xlsx,
 )
 
-pytestmark = pytest.mark.whole
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
 
 STATUS_COLUMNS = [
     "Sending Status",
@@ -111,7 +111,7 @@ def test_what_the_providers_report_stands_in_the_result(
         found = installation.show(view["id"])["deliveries"]
         return {channel: own["delivered"] for channel, own in found.items()} == expected
 
-    until(reported, what="receipts of every message", seconds=60)
+    until(reported, what="receipts of every message", seconds=150)
     rows = read_csv(installation.download(view["id"], tmp_path / "result.csv"))
     assert [row["Delivery"] for row in rows] == ["Delivered" if person.channels else "" for person in persons]
     assert all(bool(row["Delivery At"]) == bool(row["Delivery"]) for row in rows)

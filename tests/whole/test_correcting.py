@@ -12,7 +12,7 @@ import pytest
 from tests.whole.installation import APPROVER, OPERATOR, Installation, until
 from tests.whole.people import HEADER, people, read_csv, write_csv
 
-pytestmark = [pytest.mark.whole, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
 
 
 def answer(installation: Installation, run_id: str) -> str:
@@ -75,7 +75,7 @@ def test_an_answer_about_rows_that_were_corrected_since_is_asked_for_again(
 
     assert answer(installation, run_id) == "ACCEPT"
     until(lambda: installation.run_state(run_id) != "Suspended", what="end of the suspension")
-    until(lambda: installation.run_state(run_id) == "Suspended", what="a new form", seconds=60)
+    until(lambda: installation.run_state(run_id) == "Suspended", what="a new form", seconds=150)
     assert installation.show(batch_id)["status"] == "Pending Approval"
 
     until(lambda: answer(installation, run_id) == "ACCEPT", what="an accepted answer")

@@ -12,7 +12,7 @@ import pytest
 from tests.whole.installation import APPROVER, Installation
 from tests.whole.people import Kind, Person, people, read_csv, write_csv
 
-pytestmark = pytest.mark.whole
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
 
 MIXED: tuple[Kind, ...] = ("email", "phone", "both") * 4
 EMAILS: tuple[Kind, ...] = ("email",) * 6
@@ -42,7 +42,7 @@ def test_refused_credentials_pause_the_batch_until_they_are_mended(installation:
     installation.set_faults(sendgrid=[{"kind": "401"}], twilio=[{"kind": "401"}])
     installation.approve(batch_id)
 
-    refusal = installation.run("batch", "wait", batch_id, "--timeout", 60, code=1).stderr
+    refusal = installation.run("batch", "wait", batch_id, "--timeout", 150, code=1).stderr
     assert refusal.startswith(f"Batch {batch_id} is paused: ")
     assert "credentials" in refusal
     assert "HTTP 401" in refusal or "error 20003" in refusal  # whichever provider answered first
@@ -66,7 +66,7 @@ def test_a_server_error_after_the_acceptance_is_settled_by_receipts_and_never_se
     batch_id, _ = installation.waiting(write_csv(tmp_path / "doubt.csv", persons))
     installation.set_faults(sendgrid=[{"kind": "5xx_after", "next": 1}])
     installation.approve(batch_id)
-    installation.run("batch", "wait", batch_id, "--timeout", 100)
+    installation.run("batch", "wait", batch_id, "--timeout", 150)
 
     view = installation.show(batch_id)
     assert view["phase"] == "finished"
@@ -95,7 +95,7 @@ def test_a_sender_that_the_account_does_not_permit_halts_the_batch(installation:
     permit(installation, "somebody.else@acme.example")
     installation.approve(batch_id)
 
-    refusal = installation.run("batch", "wait", batch_id, "--timeout", 60, code=1).stderr
+    refusal = installation.run("batch", "wait", batch_id, "--timeout", 150, code=1).stderr
     assert "does not permit the sender renewals@acme.example" in refusal
     assert installation.arrived(persons) == {}
 

@@ -14,9 +14,9 @@ from tests.whole.people import people, write_csv
 
 __all__ = ["browser"]
 
-pytestmark = [pytest.mark.whole, pytest.mark.browser]
+pytestmark = [pytest.mark.whole, pytest.mark.browser, pytest.mark.timeout(600)]
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_a_batch_is_made_on_the_form_of_its_deployment(installation: Installatio
     page.get_by_role("button", name="Submit").click()
 
     [made] = until(
-        lambda: installation.ask("batch", "list", "--search", "typed"), what="the batch of the form", seconds=60
+        lambda: installation.ask("batch", "list", "--search", "typed"), what="the batch of the form", seconds=150
     )
 
     view = installation.wait(made["id"], "waiting")

@@ -36,7 +36,7 @@ def test_a_killed_server_and_worker_come_back_and_the_batch_is_sent_once(
 
     until(lambda: "prefect-server had ended; starting it again" in installation.said, what="word of the server")
     until(lambda: "worker had ended; starting it again" in installation.said, what="word of the worker")
-    until(lambda: is_ready(installation), what="server and worker", seconds=60)
+    until(lambda: is_ready(installation), what="server and worker", seconds=120)
     assert not {victim.pid for victim in victims} & {process.pid for process in installation.processes()}
 
     installation.approve(batch_id)
@@ -67,7 +67,7 @@ def sending(installation: Installation, file: Path, persons: list[Person]) -> tu
     installation.set_faults(sendgrid=[SLOW], twilio=[SLOW])
     batch_id, run_id = installation.waiting(write_csv(file, persons))
     installation.approve(batch_id)
-    until(lambda: installation.arrived(persons), what="first message", seconds=60)
+    until(lambda: installation.arrived(persons), what="first message", seconds=150)
     return batch_id, run_id
 
 

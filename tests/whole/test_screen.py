@@ -16,11 +16,11 @@ from tests.whole.test_prefect_ui import field
 
 __all__ = ["browser"]
 
-pytestmark = [pytest.mark.whole, pytest.mark.browser]
+pytestmark = [pytest.mark.whole, pytest.mark.browser, pytest.mark.timeout(600)]
 
 PASSWORD = "quite a long password"
 ADMIN = "admin@acme.test"
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
