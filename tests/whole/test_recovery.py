@@ -14,7 +14,7 @@ from tests.whole.people import Kind, Person, people, write_csv
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
 SLOW = {"kind": "slow", "latency_ms": 4000}
 TWELVE: list[Kind] = ["phone"] * 12
-GOING_ON_SECONDS = 240.0
+GOING_ON_SECONDS = 400.0
 """A dead sender's lease, the wait before a restart, a sweep: each takes its time, none needs anybody."""
 
 
