@@ -182,7 +182,7 @@ def test_a_person_is_found_in_all_batches(api: Api, operator: httpx.Client) -> N
 def test_suppressions_are_entered_listed_and_taken_off(operator: httpx.Client) -> None:
     asked = [{"channel": "email", "address": f"Stop{place}@mail.example"} for place in range(3)]
     for one in asked:
-        assert operator.post("/suppressions", json=one).json()["address"] == one["address"].replace("Stop", "Stop")
+        assert operator.post("/suppressions", json=one).json()["address"] == one["address"]
 
     listed, cursor = [], None
     while True:
@@ -190,7 +190,8 @@ def test_suppressions_are_entered_listed_and_taken_off(operator: httpx.Client) -
         listed += [one["address"] for one in page["items"]]
         if (cursor := page["next"]) is None:
             break
-    assert listed == [f"stop{place}@mail.example" for place in range(3)]
+    assert [each for each in listed if each.startswith("stop")] == [f"stop{place}@mail.example" for place in range(3)]
+    assert len(set(listed)) == len(listed)
     assert operator.post("/suppressions/remove", json=asked[0]).status_code == 200
     is_problem(operator.post("/suppressions/remove", json=asked[0]), 404, "not-found")
     is_problem(operator.post("/suppressions", json={"channel": "sms", "address": "x@y"}), 422, "invalid")
