@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -33,6 +34,7 @@ _SECONDS_SAID = 60
 """From here on minutes are said instead."""
 _HOURS_SAID = 48
 """From here on days."""
+_COMMAND = re.compile(r": bulk-sender [^;.]*(?=;|\.?$)")
 _FOR_GOOD = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 
@@ -50,7 +52,13 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            number=number, size=size, time=time, count=count, duration=duration, first_rows=first_rows
+            number=number,
+            size=size,
+            time=time,
+            count=count,
+            duration=duration,
+            first_rows=first_rows,
+            on_page=on_page,
         )
         self._templates.globals.update(
             static=static,
@@ -126,6 +134,12 @@ _ERRORS = {
     ),
     503: ("Not at the moment", "Wait a moment, then try again."),
 }
+
+
+def on_page(sentence: str) -> str:
+    """A sentence of ours without the commands in it, for somebody who has the buttons in front of them."""
+    rest = _COMMAND.sub("", sentence)
+    return rest if rest == sentence or rest.endswith(".") else f"{rest}."
 
 
 def go(address: str, *, say: str | None = None, tone: str = "good") -> RedirectResponse:

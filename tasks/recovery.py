@@ -145,8 +145,8 @@ def _ask(around: Surroundings, client: SyncPrefectClient, one: _Open) -> None:
 def _halt(around: Surroundings, one: _Open) -> None:
     again = {
         Phase.CHECKING: "Create the batch again.",
-        Phase.WAITING: f"To let it go on: bulk-sender batch approve {one.batch_id} --by EMAIL",
-        Phase.SENDING: f"What has not left is pending; to let it go on: bulk-sender batch resume {one.batch_id} --by EMAIL",
+        Phase.WAITING: f"Decide once more: bulk-sender batch approve {one.batch_id} --by EMAIL",
+        Phase.SENDING: f"What has not left is pending. Let it go on: bulk-sender batch resume {one.batch_id} --by EMAIL",
     }
     _give_back(around, one, reason=f"Its run was cancelled in Prefect. {again[one.phase]}")
 

@@ -19,6 +19,7 @@ from console.pages import count, first_rows, number, size, static, time
 from domain.rights import Role
 from domain.states import Phase
 from files.storage import Storage
+from models import batches
 from models.database import Database
 from settings import load
 from tasks.surroundings import Surroundings
@@ -120,6 +121,27 @@ def test_an_error_is_a_page_with_a_next_step(around: Surroundings, address: str,
     assert page.status_code == status
     assert "<h1>" in page.text
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Batch 5 is still being checked. Wait for it: bulk-sender batch wait 5", "Wait for it.</p>"),
+        ("Its run was cancelled. Let it go on: bulk-sender batch resume 5 --by EMAIL", "Let it go on.</p>"),
+        ("There is none: bulk-sender user list; make one: bulk-sender user add EMAIL", "There is none; make one.</p>"),
+        ("Prefect does not answer.", "Prefect does not answer.</p>"),
+    ],
+)
+def test_a_page_names_no_command(around: Surroundings, address: str, said: str, shown: str) -> None:
+    batch_id = batch_in(around.database, Phase.PAUSED)
+    with around.database.write() as session:
+        batches.by_id(session, batch_id).reason = said
+
+    page = signed_in(around, address, Role.APPROVER).get(f"/batches/{batch_id}").text
+
+    assert shown in page
+    assert "bulk-sender batch" not in page
+    assert "bulk-sender user" not in page
 
 
 def test_what_breaks_is_logged_without_a_word_of_what_it_held(
