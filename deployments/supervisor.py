@@ -239,7 +239,8 @@ def _children(settings: Settings) -> list[Child]:
     prefect = [python, "-m", "prefect"]
     children = []
     if settings.prefect_api_url is None:
-        serve = [*prefect, "server", "start", "--host", host, "--port", str(settings.prefect_port)]
+        serve = [python, "-m", "deployments.prefect_server", "server", "start"]
+        serve += ["--host", host, "--port", str(settings.prefect_port)]
         children.append(Child("prefect-server", serve, health=f"{settings.prefect_url}/health"))
     if settings.needs_sandbox:
         play = [python, "-m", "sandbox", "--host", "127.0.0.1", "--port", str(settings.sandbox_port)]

@@ -297,7 +297,7 @@ def _count(pattern: bytes, text: Text) -> int:
     found = 0
     for piece in pieces(text.source, LARGE_PIECE):
         signs, places = byte_values(piece), len(piece) - len(pattern) + 1
-        found += reduce(and_, (signs.slice(skip, places) == sign for skip, sign in enumerate(pattern))).sum()
+        found += int(reduce(and_, (signs.slice(skip, places) == sign for skip, sign in enumerate(pattern))).sum())
     return found
 
 

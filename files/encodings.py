@@ -146,7 +146,7 @@ def _looked_at(source: Path | bytes, *, skipped: int, encoding: Encoding, file_n
             returns += piece.count(b"\r")
             pairs += piece.count(b"\r\n")
         if QUOTE in piece:
-            quotes += (byte_values(piece) == ord(QUOTE)).sum()
+            quotes += int((byte_values(piece) == ord(QUOTE)).sum())
     return Text(
         source=source,
         skipped=skipped,

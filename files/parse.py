@@ -2,8 +2,8 @@
 
 It loads the readers once and never uses them itself: each file gets a copy of this process (a fork) with limits
 of its own, which may abort, panic or hang. For each file it is sent a byte with two descriptors: a socket on which
-the order comes as one line of JSON, and a file for what the readers say. The copy answers with its layout and a
-descriptor of the rows, or with a problem; then this process adds how the copy ended. Everything ends when the
+the order comes as one line of JSON, and a file for what the readers say. The copy says its number, then its layout
+with a descriptor of the rows, or a problem; then this process adds how the copy ended. Everything ends when the
 other side closes its sockets, and nothing is ever on disk.
 """
 
@@ -105,7 +105,7 @@ def _serve(reply: socket.socket, talk: int) -> Never:
     for old, new in ((silence, 0), (silence, 1), (talk, 2)):
         os.dup2(old, new)
     try:
-        reply.sendall(b" ")
+        reply.sendall(b"%d " % os.getpid())
         with reply.makefile("rb") as lines:
             order = json.loads(lines.readline())
         _limit(memory_bytes=order["limits"]["memory_bytes"], seconds=order["limits"]["seconds"])

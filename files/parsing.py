@@ -21,11 +21,17 @@ from typing import BinaryIO
 PROJECT = Path(__file__).resolve().parents[1]
 PARSER: tuple[str, ...] = (sys.executable, "-P", "-m", "files.parse")
 PARSER_THREADS = min(4, os.cpu_count() or 1)
-LARGE_PAGES = {"_RJEM_MALLOC_CONF": "thp:always", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-"""Memory in pages of 2 MiB for both allocators, if the system has them: a copy begins with none and would
-spend a quarter of its time on getting it 4 KiB at a time."""
+ALLOCATORS = {
+    "_RJEM_MALLOC_CONF": "thp:always",
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1048576:glibc.malloc.arena_max=1",
+}
+"""For Polars memory in pages of 2 MiB, if the system has them: a copy begins with none and would spend a quarter of its
+time on getting it 4 KiB at a time. Not for the reader of workbooks, whose lists grow: to move such pages costs it a fifth
+of its time. What it frees goes back at once, else a million rows take 400 MiB more of the addresses that it may have."""
 START_SECONDS = 60
 LOOK_SECONDS = 0.5
+STILL_LOOKS = 7
+"""A copy that was asleep at each of so many looks, and did not wake for a nanosecond, waits for itself."""
 TALK_BYTES = 65_536
 MESSAGE_BYTES = 65_536
 KEPT_ENVIRONMENT = ("PATH", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
@@ -85,7 +91,7 @@ class Parser:
                     "PYTHONPATH": str(PROJECT),
                     "PYTHONUTF8": "1",
                     "POLARS_MAX_THREADS": str(PARSER_THREADS),
-                    **LARGE_PAGES,
+                    **ALLOCATORS,
                     "RUST_BACKTRACE": "0",
                 },
             )
@@ -109,11 +115,13 @@ def answer(order: bytes, talk: BinaryIO, *, seconds: int, open_files: ExitStack)
     """Have the order carried out; who closes the socket has the copy that works on it killed.
 
     Its time begins with the first byte that it sends, so that no file pays for the start of the parser.
-    The readers say that memory has ended and may then hang instead of dying, so what they say is looked at meanwhile.
+    Where memory has ended the readers may hang instead of dying, some after saying so and some without a word, their
+    threads all waiting for each other; so what they say, and whether they do anything at all, is looked at meanwhile.
     """
     until = time.monotonic() + START_SECONDS
     said = b""
     rows: BinaryIO | None = None
+    asleep_at: list[int] = []
     ours, its = socket.socketpair()
     with ours:
         with its:
@@ -127,7 +135,8 @@ def answer(order: bytes, talk: BinaryIO, *, seconds: int, open_files: ExitStack)
             try:
                 message, descriptors, _, _ = socket.recv_fds(ours, MESSAGE_BYTES, 1)
             except TimeoutError:
-                if OUT_OF_MEMORY.search(last_words(talk)):
+                asleep_at.append(_asleep_at(said))
+                if OUT_OF_MEMORY.search(last_words(talk)) or _is_still(asleep_at):
                     return Answer("", None, -signal.SIGKILL)
                 continue
             for descriptor in descriptors:
@@ -137,8 +146,30 @@ def answer(order: bytes, talk: BinaryIO, *, seconds: int, open_files: ExitStack)
             if not said:
                 until = time.monotonic() + seconds
             said += message
-    text, _, ending = said.decode().rpartition("\n")
+    told, _, ending = said.decode().rpartition("\n")
+    _, _, text = told.partition(" ")
     return Answer(text, rows, int(ending) if ending else -signal.SIGKILL)
+
+
+def _asleep_at(said: bytes) -> int:
+    """The nanoseconds of CPU time that a copy, which says its number first, has used so far, if all its threads sleep.
+
+    Else 0, also where the system does not tell: a thread that waits for its turn or for a disk will go on.
+    """
+    number, is_told, _ = said.partition(b" ")
+    if not is_told or sys.platform != "linux":
+        return 0
+    try:
+        threads = [path.read_text() for path in Path(f"/proc/{int(number)}/task").glob("*/stat")]
+        used = time.clock_gettime_ns(~int(number) << 3 | 2)  # as clock_getcpuclockid(3) makes it
+    except OSError:
+        return 0
+    return used if all(thread.rpartition(") ")[2].startswith("S") for thread in threads) else 0
+
+
+def _is_still(asleep_at: list[int]) -> bool:
+    latest = asleep_at[-STILL_LOOKS:]
+    return len(latest) == STILL_LOOKS and len(set(latest)) == 1 and latest[0] > 0
 
 
 def last_words(talk: BinaryIO) -> bytes:

@@ -12,9 +12,12 @@ import posixpath
 import re
 import zipfile
 from collections.abc import Generator, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from html import unescape
 from xml.etree import ElementTree as ET
+
+from isal import isal_zlib
 
 from files.number_formats import Kind, NumberFormat, number_format, shown
 
@@ -24,6 +27,8 @@ WORKBOOK, RELATIONS, STYLES = "workbook.xml", "_rels/workbook.xml.rels", "styles
 """Beside each other, nearly always in the folder xl."""
 PIECE = 2**16
 """So much stays near the processor: four times as much took half as long again."""
+PACKED_PIECE = 2**13
+"""Of a sheet it unpacks to about a piece, and never to more than 8 MiB."""
 LONGEST_PART = 64 * 2**20
 END_OF_ROW = b"row>"
 P = rb"(?:\w+:)?"
@@ -148,9 +153,8 @@ def check_texts(archive: zipfile.ZipFile) -> None:
     """
     for name in archive.namelist():
         if posixpath.basename(name.replace("\\", "/")).casefold() in SHARED_TEXTS:
-            with archive.open(name) as part:
-                while part.read(PIECE):
-                    pass
+            for _ in _unpacked(archive, name):
+                pass
 
 
 def mended(archive: zipfile.ZipFile) -> bytes:
@@ -332,17 +336,46 @@ def _cell(attributes: bytes, text: str) -> Cell:
 def _pieces(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
     """The part, cut after rows."""
     rest: list[bytes] = []
-    with archive.open(part) as file:
-        while chunk := file.read(PIECE):
-            cut = chunk.rfind(END_OF_ROW) + len(END_OF_ROW)
-            if cut >= len(END_OF_ROW):
-                yield b"".join((*rest, chunk[:cut]))
-                rest = [chunk[cut:]]
-            elif len(rest) > LONGEST_PART // PIECE:
-                raise OddPart
-            else:
-                rest.append(chunk)
+    waiting = 0
+    for chunk in _unpacked(archive, part):
+        cut = chunk.rfind(END_OF_ROW) + len(END_OF_ROW)
+        if cut >= len(END_OF_ROW):
+            yield b"".join((*rest, chunk[:cut]))
+            rest = [chunk[cut:]]
+            waiting = 0
+        elif waiting > LONGEST_PART:
+            raise OddPart
+        else:
+            rest.append(chunk)
+            waiting += len(chunk)
     yield b"".join(rest)
+
+
+def _unpacked(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
+    """The part, by a library that unpacks three times as fast as the standard one, and with the same checks.
+
+    Raises:
+        zipfile.BadZipFile: its check sum is wrong.
+    """
+    known = archive.getinfo(part)
+    if known.compress_type != zipfile.ZIP_DEFLATED:
+        with archive.open(known) as file:
+            while chunk := file.read(PIECE):
+                yield chunk
+        return
+    packed = copy(known)
+    packed.compress_type, packed.file_size = zipfile.ZIP_STORED, known.compress_size
+    del packed.CRC  # which is that of what it holds unpacked
+    unpacking = isal_zlib.decompressobj(-isal_zlib.MAX_WBITS)
+    left, check_sum = known.file_size, 0
+    with archive.open(packed) as file:
+        while left > 0 and not unpacking.eof and (chunk := file.read(PACKED_PIECE)):
+            content = unpacking.decompress(chunk)[:left]
+            left -= len(content)
+            check_sum = isal_zlib.crc32(content, check_sum)
+            yield content
+    if check_sum != known.CRC:
+        raise zipfile.BadZipFile(part)
 
 
 def _tree(archive: zipfile.ZipFile, part: str) -> ET.Element:

@@ -13,10 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 from xml.etree import ElementTree as ET
 
 import fastexcel
 import polars as pl
+from isal.igzip_lib import IsalError
 
 from domain.errors import FileErrorCode, FileProblem
 from domain.frames import ROW, column, without_blank_rows
@@ -26,6 +28,9 @@ from files.layouts import Layout, Limits, MadeFor
 from files.open_document import CONTENT as OPEN_DOCUMENT
 from files.open_document import read_open_document
 from files.sheet_parts import Book, Cell, OddPart, check_texts, mended, read_book, told_cells
+
+if TYPE_CHECKING:
+    from fastexcel._fastexcel import ColumnInfoNoDtype  # only annotations name it
 
 ZIP_MAGIC = b"PK\x03\x04"
 EMPTY_ZIP_MAGIC = b"PK\x05\x06"
@@ -50,6 +55,7 @@ BAD_ZIP = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     zlib.error,
+    cast("type[Exception]", IsalError),  # its stub says that it is an instance
     EOFError,
     OSError,
     NotImplementedError,
@@ -286,13 +292,13 @@ def _xml_workbook(path: Path, archive: zipfile.ZipFile, book: Book) -> _Workbook
     def cells(name: str) -> _Cells | None:
         nonlocal source, reader
         try:
-            return _read(reader, name, lambda seen: _told(source, name, book, seen))
+            return _read_at_once(reader, name, lambda seen: _told(source, name, book, seen))
         except (fastexcel.FastExcelError, OddPart):
             if isinstance(source, bytes):
                 raise
         source = _mended(path)
         reader = fastexcel.read_excel(source)
-        return _read(reader, name, lambda seen: _told(source, name, book, seen))
+        return _read_at_once(reader, name, lambda seen: _told(source, name, book, seen))
 
     return _Workbook(tuple(name for name in reader.sheet_names if name not in hidden), cells)
 
@@ -313,6 +319,23 @@ def _read(reader: fastexcel.ExcelReader, name: str, told: Callable[[pl.DataFrame
     cells, first = sheet.to_polars(), sheet.selected_columns[0].absolute_index if sheet.width else 0
     del sheet
     return _with_told(cells, first, told=list(told(cells)))
+
+
+def _read_at_once(reader: fastexcel.ExcelReader, name: str, told: Callable[[pl.DataFrame], Iterable[Cell]]) -> _Cells:
+    """The same of a sheet that is known to be visible, without a copy of each text in between, which only .xlsx needs.
+
+    The library then tells neither whether it is visible nor, but on asking about each, which columns it has.
+    """
+    places: list[int] = []
+
+    def is_wanted(found: ColumnInfoNoDtype) -> bool:
+        places.append(found.absolute_index)
+        return True
+
+    batch = reader.load_sheet(name, header_row=None, skip_rows=0, dtypes="string", eager=True, use_columns=is_wanted)
+    cells = pl.DataFrame(batch)
+    del batch
+    return _with_told(cells, places[0] if places else 0, told=list(told(cells)))
 
 
 def _told(source: Path | bytes, name: str, book: Book, seen: pl.DataFrame) -> Iterator[Cell]:

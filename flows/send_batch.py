@@ -19,8 +19,9 @@ from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from domain.signing import result_url
-from tasks import approval, ingest, limits, milestones, reconcile, report, send, shown, split, validate
-from tasks.credentials import halt_refused_sender, open_providers
+from tasks import approval, ingest, limits, milestones, reconcile, report, shown, split, validate
+from tasks.credentials import accounts, halt_refused_sender
+from tasks.senders import Senders
 from tasks.surroundings import here
 
 CHUNKS_AT_ONCE = 4
@@ -28,6 +29,7 @@ CHUNKS_AT_ONCE = 4
 
 # Its futures are a kind of PrefectFuture, which the parameter's type does not allow for.
 RUNNER = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner[Any](max_workers=CHUNKS_AT_ONCE))
+SENDERS = Senders(CHUNKS_AT_ONCE)
 
 
 @flow(name="send-batch", task_runner=RUNNER)
@@ -47,22 +49,23 @@ def send_batch(batch_id: int) -> State[None] | None:
     if not await_approval(batch_id):
         announce(batch_id)
         return None
-    chunks = split_into_chunks(batch_id)
-    milestones.tell(here())
-    progress = shown.start_progress(here(), batch_id)
-    while chunks:
-        sending = [
-            send_chunk.with_options(task_run_name=f"chunk {chunk}").submit(batch_id, chunk, progress)
-            for chunk in chunks
-        ]
-        wait(sending)
-        for chunk_run in sending:
-            chunk_run.result()
-        # A doubt that was settled meanwhile may have left people to write to.
-        chunks = split.left(here(), batch_id)
-    reconcile_batch(batch_id)
+    with SENDERS.started(accounts(), apart=split.is_large(here(), batch_id)):
+        chunks = split_into_chunks(batch_id)
+        milestones.tell(here())
+        progress = shown.start_progress(here(), batch_id)
+        while chunks:
+            sending = [
+                send_chunk.with_options(task_run_name=f"chunk {chunk}").submit(batch_id, chunk, progress)
+                for chunk in chunks
+            ]
+            wait(sending)
+            for chunk_run in sending:
+                chunk_run.result()
+            # A doubt that was settled meanwhile may have left people to write to.
+            chunks = split.left(here(), batch_id)
+    reconcile_batch(batch_id, write_result(batch_id))
     announce(batch_id)
-    write_result(batch_id)
+    show_result(batch_id)
     return None
 
 
@@ -112,27 +115,26 @@ def split_into_chunks(batch_id: int) -> list[int]:
 @task(name="send-chunk")
 def send_chunk(batch_id: int, chunk: int, progress: UUID | None) -> dict[str, int]:
     """Make the requests of one chunk."""
-    settings = here().settings
-    ended = send.send_chunk(
-        here(),
-        batch_id,
-        chunk,
-        providers=open_providers(settings),
-        permits=lambda channel: limits.Allowance(settings, channel=channel).take,
-    )
+    ended = SENDERS.send_chunk(here(), batch_id, chunk, permits=limits.permits(here()))
     shown.show_progress(here(), batch_id, progress)
     return ended
 
 
-@task(name="reconcile")
-def reconcile_batch(batch_id: int) -> str:
-    """Close the batch as far as every recipient is accounted for; gives the milestone that it reached."""
-    return reconcile.reconcile(here(), batch_id)
-
-
 @task(name="report")
-def write_result(batch_id: int) -> None:
-    """Write the result file and link to it."""
+def write_result(batch_id: int) -> str | None:
+    """Write the result file before anybody is told that the batch is finished."""
+    return reconcile.prepare(here(), batch_id)
+
+
+@task(name="reconcile")
+def reconcile_batch(batch_id: int, prepared: str | None) -> str:
+    """Close the batch as far as every recipient is accounted for; gives the milestone that it reached."""
+    return reconcile.reconcile(here(), batch_id, prepared=prepared)
+
+
+@task(name="show-result")
+def show_result(batch_id: int) -> None:
+    """Link to the result file; it is written anew if more is known by now."""
     around = here()
     report.keep_file(around, batch_id)
     shown.show_reconciliation(around, batch_id)

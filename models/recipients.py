@@ -7,14 +7,14 @@ from datetime import datetime
 
 import polars as pl
 from sqlalchemy import bindparam, delete, text
-from sqlmodel import Session, col
+from sqlmodel import Session, col, func, select
 
 from domain.deliveries import SILENT, WAITING, Delivery
 from domain.finding import buckets
 from domain.frames import MESSAGES, ROW
 from domain.states import MessageState
 from models.bulk import insert, read
-from models.tables import AddressRows, Batch, Recipient, UtcDateTime
+from models.tables import AddressRows, Batch, Recipient, Request, UtcDateTime
 
 HELD = "suppressed"
 """The code of a request that holds the people who were left out of a send."""
@@ -182,6 +182,26 @@ def messages(session: Session, batch_id: int, *, stopped: bool, silent_since: da
         return frame
     pending = pl.col("state") == MessageState.PENDING.value
     return frame.with_columns(state=pl.when(pending).then(pl.lit("stopped")).otherwise("state"))
+
+
+_KNOWN = text(
+    """
+    SELECT (SELECT count(*) FROM receipt WHERE batch_id = :batch_id),
+        count(*), count(opened_at), count(started_at), count(completed_at), count(revoked_at)
+    FROM visit WHERE batch_id = :batch_id
+    """
+)
+
+
+def answered(session: Session, batch_id: int) -> tuple[datetime | None, datetime | None]:
+    """When the first and the last of a batch's requests was answered."""
+    query = select(func.min(Request.answered_at), func.max(Request.answered_at)).where(Request.batch_id == batch_id)
+    return session.exec(query).one()
+
+
+def known_facts(session: Session, batch_id: int) -> tuple[int, ...]:
+    """How much was heard of a batch's recipients from providers and from themselves; it only ever grows."""
+    return tuple(session.execute(_KNOWN, {"batch_id": batch_id}).one())
 
 
 def deliveries(session: Session, batch_id: int, *, silent_since: datetime) -> dict[str, dict[str, int]]:

@@ -11,9 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replace_fields
 from datetime import datetime
+from functools import cache
 
 import polars as pl
-from sqlalchemy import ColumnElement, bindparam, exists, literal, or_, text, update
+from sqlalchemy import ColumnElement, Update, bindparam, exists, literal, or_, text, update
 from sqlmodel import Session, col, func, select
 
 from domain.states import MESSAGE_OF_REQUEST, MessageState, Phase, RequestState, Status, before_request
@@ -214,35 +215,15 @@ def claim(
         The requests that are now the caller's. None where the batch was stopped or paused; not
         those that another worker has, nor those whose bytes differ from an earlier attempt.
     """
+    session.flush()
+    connection = session.connection()
     # Shared, so that a decision waits for the claims under way: what is claimed after it is nothing.
-    session.execute(select(Batch.id).where(Batch.id == batch_id).with_for_update(read=True))
-    may_send = exists().where(
-        col(Batch.id) == batch_id, col(Batch.phase) == Phase.SENDING, col(Batch.status) == Status.APPROVED
+    connection.execute(_SHARED, {"of_batch": batch_id})
+    common = {"of_batch": batch_id, "token": token, "lease_end": lease_until, "moment": now}
+    connection.execute(
+        _CLAIM, [{"request_number": number, "digest": digest, **common} for number, digest in contents.items()]
     )
-    statement = (
-        update(Request)
-        .where(
-            col(Request.batch_id) == batch_id,
-            col(Request.number) == bindparam("request_number"),
-            _stands_in(RequestState.INTENT),
-            col(Request.content_sha256).is_(None) | (col(Request.content_sha256) == bindparam("digest")),
-            may_send,
-        )
-        .values(
-            state=RequestState.INTENT.value,
-            attempt=Request.attempt + 1,
-            claim=token,
-            lease_until=lease_until,
-            asked_at=now,
-            content_sha256=bindparam("digest"),
-        )
-        .execution_options(synchronize_session=False)
-    )
-    session.connection().execute(
-        statement, [{"request_number": number, "digest": digest} for number, digest in contents.items()]
-    )
-    ours = select(Request.number).where(Request.batch_id == batch_id, Request.claim == token)
-    return set(session.exec(ours).all())
+    return set(connection.scalars(_CLAIMED, {"of_batch": batch_id, "token": token}))
 
 
 def record(
@@ -262,12 +243,12 @@ def record(
         caller's, but for an acceptance, which settles a doubt whoever raised it.
     """
     # One writer of a batch's outcomes at a time, and requests in one order: else PostgreSQL finds deadlocks.
-    session.execute(select(Batch.id).where(Batch.id == batch_id).with_for_update())
+    session.flush()
+    connection = session.connection()
+    connection.execute(_ALONE, {"of_batch": batch_id})
     answers = sorted(answers, key=lambda answer: answer.number)
-    query = select(Request.number, Request.claim, Request.state).where(
-        Request.batch_id == batch_id, col(Request.number).in_([answer.number for answer in answers])
-    )
-    found = {number: (claim, RequestState(state)) for number, claim, state in session.exec(query)}
+    standing = connection.execute(_STANDING, {"of_batch": batch_id, "numbers": [one.number for one in answers]})
+    found = {number: (claim, RequestState(state)) for number, claim, state in standing}
     due = [
         answer
         for answer in answers
@@ -305,35 +286,14 @@ def _record_all(
     session: Session, batch_id: int, answers: Sequence[Answer], token_of: Mapping[int, str], now: datetime
 ) -> None:
     """Record answers of one state, each only as `_is_due` allows."""
-    state = answers[0].state
-    free = {"claim": None, "lease_until": None} if state is RequestState.NEW else {}
-    statement = (
-        update(Request)
-        .where(
-            col(Request.batch_id) == batch_id,
-            col(Request.number) == bindparam("request_number"),
-            col(Request.claim) == bindparam("token"),
-            _stands_in(state),
-            _is_held() if state is RequestState.ACCEPTED else col(Request.state) == RequestState.INTENT,
-        )
-        .values(
-            state=state.value,
-            answered_at=now,
-            provider_id=bindparam("their_id"),
-            http_status=bindparam("status"),
-            code=bindparam("word"),
-            detail=bindparam("why"),
-            not_before=bindparam("wait"),
-            **free,
-        )
-        .execution_options(synchronize_session=False)
-    )
     session.connection().execute(
-        statement,
+        _recording(answers[0].state),
         [
             {
+                "of_batch": batch_id,
                 "request_number": answer.number,
                 "token": token_of[answer.number],
+                "moment": now,
                 "their_id": answer.provider_id,
                 "status": answer.http_status,
                 "word": answer.code,
@@ -346,21 +306,55 @@ def _record_all(
     session.expire_all()
 
 
+@cache
+def _recording(state: RequestState) -> Update:
+    free = {"claim": None, "lease_until": None} if state is RequestState.NEW else {}
+    return (
+        update(Request)
+        .where(
+            col(Request.batch_id) == bindparam("of_batch"),
+            col(Request.number) == bindparam("request_number"),
+            col(Request.claim) == bindparam("token"),
+            _stands_in(state),
+            _is_held() if state is RequestState.ACCEPTED else col(Request.state) == RequestState.INTENT,
+        )
+        .values(
+            state=state.value,
+            answered_at=bindparam("moment"),
+            provider_id=bindparam("their_id"),
+            http_status=bindparam("status"),
+            code=bindparam("word"),
+            detail=bindparam("why"),
+            not_before=bindparam("wait"),
+            **free,
+        )
+    )
+
+
 def _record_members(
     session: Session, batch_id: int, answers: Sequence[Answer], *, state: MessageState, now: datetime
 ) -> None:
     if not answers:
         return
     session.connection().execute(
+        _recording_members(state),
+        [
+            {"of_batch": batch_id, "request_number": answer.number, "why": answer.detail, "moment": now}
+            for answer in answers
+        ],
+    )
+
+
+@cache
+def _recording_members(state: MessageState) -> Update:
+    return (
         update(Message)
-        .where(col(Message.batch_id) == batch_id, col(Message.request) == bindparam("request_number"))
+        .where(col(Message.batch_id) == bindparam("of_batch"), col(Message.request) == bindparam("request_number"))
         .values(
             state=state.value,
             detail=bindparam("why"),
-            sent_at=now if state is MessageState.ACCEPTED else None,
+            sent_at=bindparam("moment") if state is MessageState.ACCEPTED else None,
         )
-        .execution_options(synchronize_session=False),
-        [{"request_number": answer.number, "why": answer.detail} for answer in answers],
     )
 
 
@@ -368,15 +362,56 @@ def _count_sent(session: Session, batch_id: int, numbers: Sequence[int], *, now:
     """Raise the batch's X by the recipients who had no accepted link before; once each, however often this runs."""
     if not numbers:
         return
-    members = select(Message.row).where(Message.batch_id == batch_id, col(Message.request).in_(numbers))
-    first_link = (
-        update(Recipient)
-        .where(col(Recipient.batch_id) == batch_id, col(Recipient.row).in_(members), col(Recipient.sent_at).is_(None))
-        .values(sent_at=now)
-    )
-    newly = changed_rows(session, first_link)
-    session.execute(update(Batch).where(col(Batch.id) == batch_id).values(sent=Batch.sent + newly))
+    session.flush()
+    connection = session.connection()
+    newly = connection.execute(_FIRST_LINK, {"of_batch": batch_id, "numbers": numbers, "moment": now}).rowcount
+    connection.execute(_MORE_SENT, {"of_batch": batch_id, "newly": newly})
     session.expire_all()
+
+
+# Made once: SQLAlchemy takes longer to put such a statement together than SQLite to carry it out.
+_OF_BATCH = col(Batch.id) == bindparam("of_batch")
+_ALONE = select(Batch.id).where(_OF_BATCH).with_for_update()
+_SHARED = select(Batch.id).where(_OF_BATCH).with_for_update(read=True)
+_CLAIM = (
+    update(Request)
+    .where(
+        col(Request.batch_id) == bindparam("of_batch"),
+        col(Request.number) == bindparam("request_number"),
+        _stands_in(RequestState.INTENT),
+        col(Request.content_sha256).is_(None) | (col(Request.content_sha256) == bindparam("digest")),
+        exists().where(_OF_BATCH, col(Batch.phase) == Phase.SENDING, col(Batch.status) == Status.APPROVED),
+    )
+    .values(
+        state=RequestState.INTENT.value,
+        attempt=Request.attempt + 1,
+        claim=bindparam("token"),
+        lease_until=bindparam("lease_end"),
+        asked_at=bindparam("moment"),
+        content_sha256=bindparam("digest"),
+    )
+)
+_CLAIMED = select(Request.number).where(
+    col(Request.batch_id) == bindparam("of_batch"), col(Request.claim) == bindparam("token")
+)
+_STANDING = select(Request.number, Request.claim, Request.state).where(
+    col(Request.batch_id) == bindparam("of_batch"), col(Request.number).in_(bindparam("numbers", expanding=True))
+)
+_FIRST_LINK = (
+    update(Recipient)
+    .where(
+        col(Recipient.batch_id) == bindparam("of_batch"),
+        col(Recipient.row).in_(
+            select(Message.row).where(
+                col(Message.batch_id) == bindparam("of_batch"),
+                col(Message.request).in_(bindparam("numbers", expanding=True)),
+            )
+        ),
+        col(Recipient.sent_at).is_(None),
+    )
+    .values(sent_at=bindparam("moment"))
+)
+_MORE_SENT = update(Batch).where(_OF_BATCH).values(sent=Batch.sent + bindparam("newly"))
 
 
 def replace(

@@ -562,3 +562,15 @@ class Upload(SQLModel, table=True):
     """Whoever checks it or makes the batch now …"""
     held_until: datetime | None = _time()
     """… and until when they need not say so again."""
+
+
+class Pace(SQLModel, table=True):
+    """How far the time of a rate limit is taken by those who send."""
+
+    __tablename__ = "pace"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    name: str = Field(primary_key=True)
+    """The limit's name in Prefect, which keeps how much it allows."""
+    free_at: float
+    """Seconds since 1970."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from email.utils import parseaddr
+from functools import partial
 
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
@@ -12,10 +13,10 @@ from channels import sendgrid, twilio
 from channels.sendgrid import SendGrid
 from channels.twilio import Twilio
 from domain.processes import ProcessDefinition
-from domain.splitting import EMAIL
 from domain.states import Phase
 from models import batches, processes
 from settings import Settings
+from tasks.accounts import Accounts
 from tasks.surroundings import Surroundings, now
 
 BLOCK = "bulk-sender"
@@ -76,25 +77,19 @@ def refused_sender(definition: ProcessDefinition) -> str | None:
     return None
 
 
-def open_providers(settings: Settings) -> Callable[[str], SendGrid | Twilio]:
-    """Load the accounts once, and give what opens the provider of a channel inside a running loop."""
+def accounts() -> Accounts:
+    """The accounts as they are kept now."""
     email: SendGridAccount = SendGridAccount.load(BLOCK)  # type: ignore[assignment]  # sync in sync code
     sms: TwilioAccount = TwilioAccount.load(BLOCK)  # type: ignore[assignment]  # sync in sync code
+    return Accounts(
+        email_host=email.host,
+        email_key=email.api_key.get_secret_value(),
+        sms_host=sms.host,
+        sms_account=sms.account_sid,
+        sms_token=sms.auth_token.get_secret_value(),
+    )
 
-    def provider(channel: str) -> SendGrid | Twilio:
-        if channel == EMAIL:
-            return SendGrid(
-                api_key=email.api_key.get_secret_value(),
-                host=email.host,
-                timeout_seconds=settings.request_timeout_seconds,
-                connections=settings.email_connections,
-            )
-        return Twilio(
-            account_sid=sms.account_sid,
-            auth_token=sms.auth_token.get_secret_value(),
-            host=sms.host,
-            timeout_seconds=settings.request_timeout_seconds,
-            connections=settings.sms_connections,
-        )
 
-    return provider
+def open_providers(settings: Settings) -> Callable[[str], SendGrid | Twilio]:
+    """Load the accounts once, and give what opens the provider of a channel inside a running loop."""
+    return partial(accounts().open, settings)

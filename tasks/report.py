@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Collection
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 import polars as pl
+from sqlmodel import Session
 
 from domain.annotation import CHANNELS, Stage, annotate, bad_rows
-from domain.errors import NotAllowed
+from domain.errors import NotAllowed, NotFound
 from domain.reconciliation import lines
 from domain.states import Phase, Status
 from files.reading import Layout
 from files.results import Summary, write_bad_rows, write_result
 from models import batches, processes, requests, visits
-from models.recipients import messages
+from models.recipients import answered, known_facts, messages
 from models.reconciliation import reconcile
 from models.tables import Batch
 from tasks.surroundings import Surroundings, now
@@ -28,13 +31,28 @@ _REPORTED = frozenset({Phase.SETTLING, Phase.FINISHED})
 def write_file(around: Surroundings, batch_id: int, path: Path) -> None:
     """Write the result file of a batch: all rows as uploaded, in order and format, with status columns added.
 
-    Before anything is sent, the columns say what the check found.
+    Before anything is sent, the columns say what the check found. Where the file that is kept still says all that is
+    known, it is given as it is.
 
     Raises:
         NotAllowed: the file could not be read, so there is nothing to add to.
     """
     with around.database.read() as session:
         batch = batches.by_id(session, batch_id)
+        kept = batch.result_key
+        is_new = kept is not None and kept == _key(around, session, batch)
+    if kept is not None and is_new:
+        # Another may be kept, and this one gone, while it is copied.
+        with suppress(NotFound, FileNotFoundError), around.storage.local(kept) as file:
+            shutil.copyfile(file, path)
+            return
+    _write(around, batch_id, path, phase=None)
+
+
+def _write(around: Surroundings, batch_id: int, path: Path, *, phase: Phase | None) -> None:
+    """Write the result file from the ledger, as of the phase in which the batch is, or of the one that comes next."""
+    with around.database.read() as session:
+        batch = _in_phase(session, batch_id, phase)
         keys = (batch.rows_key, batch.recipients_key, batch.problems_key)
         if batch.layout is None or None in keys:
             raise NotAllowed(
@@ -82,17 +100,83 @@ def write_problems(around: Surroundings, batch_id: int, path: Path) -> int:
 
 
 def keep_file(around: Surroundings, batch_id: int) -> Phase:
-    """Write the result file into the storage, in place of an earlier one; gives the phase that it speaks of."""
+    """Write the result file into the storage, in place of an earlier one; gives the phase that it speaks of.
+
+    One that says all that is known stays.
+    """
     with around.database.read() as session:
         batch = batches.by_id(session, batch_id)
-        uid, name, phase = batch.uid, result_name(batch), Phase(batch.phase)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        write_file(around, batch_id, path)
-        key = around.storage.put(f"batches/{uid}/result{path.suffix}", path)
+        phase, earlier = Phase(batch.phase), batch.result_key
+        key = _key(around, session, batch)
+    if earlier == key:
+        return phase
+    _keep(around, batch_id, key, phase=None)
     with around.database.write() as session:
         batches.note_result(session, batch_id, key, phase=phase)
+        is_noted = batches.by_id(session, batch_id).result_key == key
+    if earlier is not None and is_noted:
+        with suppress(FileNotFoundError):
+            around.storage.remove(earlier)
     return phase
+
+
+def keep_coming_file(around: Surroundings, batch_id: int, phase: Phase) -> str:
+    """Keep the result file of a phase that a batch is about to enter, so that it is there when people are told.
+
+    Returns:
+        Its key, for `is_of_now` in the transaction that lets the batch enter the phase.
+    """
+    with around.database.read() as session:
+        key = _key(around, session, _in_phase(session, batch_id, phase))
+    _keep(around, batch_id, key, phase=phase)
+    return key
+
+
+def is_of_now(around: Surroundings, session: Session, batch_id: int, key: str) -> bool:
+    """Whether a kept file still says all that is known of a batch."""
+    return _key(around, session, batches.by_id(session, batch_id)) == key
+
+
+def _keep(around: Surroundings, batch_id: int, key: str, *, phase: Phase | None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / PurePosixPath(key).name
+        _write(around, batch_id, path, phase=phase)
+        around.storage.put(key, path)
+
+
+def _in_phase(session: Session, batch_id: int, phase: Phase | None) -> Batch:
+    """The batch as it is, or as it will be in a phase; no longer the session's, so that nothing is written."""
+    batch = batches.by_id(session, batch_id)
+    session.expunge(batch)
+    if phase is not None:
+        batch.phase = phase.value
+    return batch
+
+
+def _key(around: Surroundings, session: Session, batch: Batch) -> str:
+    """Where a result file is kept that says what is known now: what changes the file changes this.
+
+    It is read before the rest: a file that says more than its key is never taken for one of a later moment.
+    """
+    batch_id = batches.id_of(batch)
+    silent_since = now() - timedelta(days=around.settings.delivery_days)
+    facts = [
+        *(batch.phase, batch.status, batch.rows_key, batch.recipients_key, batch.request_count, batch.sent),
+        *(batch.links_expire_at, batch.links_revoked_at),
+        _silent(answered(session, batch_id), since=silent_since),
+        sorted(requests.by_state(session, batch_id).items()),
+        known_facts(session, batch_id),
+    ]
+    mark = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+    return f"batches/{batch.uid}/result-{mark}{PurePosixPath(result_name(batch)).suffix}"
+
+
+def _silent(answered: tuple[datetime | None, datetime | None], *, since: datetime) -> str:
+    """For how many of a batch's messages the wait is over: none, all, or as many as there are at this moment."""
+    first, last = answered
+    if first is None or last is None or first >= since:
+        return "none"
+    return "all" if last < since else since.isoformat()
 
 
 def unreported(around: Surroundings, changed: Collection[int] = ()) -> list[int]:

@@ -42,8 +42,8 @@ _LONGEST_NAP_SECONDS = 1.0
 
 Content = Any
 """What a provider is handed: a body, or a message's arguments; frozen with the intent."""
-Permit = Callable[[int], Awaitable[None]]
-"""Waits until so many requests may go out under the rate limit."""
+Permit = Callable[[int], Awaitable[int]]
+"""Waits until some of so many requests may go out under the rate limit, but not for long; gives how many."""
 Permits = Callable[[str], Permit]
 """Gives the permit of a channel."""
 
@@ -91,6 +91,8 @@ class _Frozen:
     definition: ProcessDefinition
     people: pl.DataFrame
     """PERSONAL of the chunk."""
+    letter: sendgrid.Letter | None
+    """To these people, where the chunk is one of emails."""
     rows: dict[int, list[int]]
     """The members of each request by position; requests that come to be in mid-run are added."""
 
@@ -103,9 +105,22 @@ class _Frozen:
         rows = pl.Series(ROW, [row for number in numbers for row in self.rows[number]], pl.UInt32)
         found = rows.to_frame().join(self.people, on=ROW, how="left", maintain_order="left")
         if found["address"].has_nulls():
-            message = f"a request of batch {self.batch_id} has a member that this chunk was not loaded with"
-            raise RuntimeError(message)
+            raise self._stranger()
         return found
+
+    def body_of(self, letter: sendgrid.Letter, label: Label) -> bytes:
+        """The body of one request of emails.
+
+        Raises:
+            RuntimeError: as `members_of`.
+        """
+        try:
+            return letter.body(self.rows[label.request], label=label)
+        except KeyError:
+            raise self._stranger() from None
+
+    def _stranger(self) -> RuntimeError:
+        return RuntimeError(f"a request of batch {self.batch_id} has a member that this chunk was not loaded with")
 
 
 class _Ahead:
@@ -136,6 +151,33 @@ class _Ahead:
     def take(self, number: int) -> dict[int, _Composed]:
         """The first of them, no longer ready."""
         return {each: self.ready.pop(each) for each in list(islice(self.ready, number))}
+
+
+class _Permitted:
+    """Permits, waited for while answers are recorded: a slow limit must not outlast a lease."""
+
+    def __init__(self, permit: Permit) -> None:
+        """Begin with none."""
+        self._permit = permit
+        self._asking: asyncio.Task[int] | None = None
+        self._left = 0
+
+    @property
+    def under_way(self) -> set[asyncio.Task[int]]:
+        """What to wait for."""
+        return set() if self._asking is None else {self._asking}
+
+    async def take(self, wanted: int) -> int:
+        """How many of `wanted` may leave now; asks for what is missing."""
+        if self._left < wanted and self._asking is None:
+            self._asking = asyncio.ensure_future(self._permit(wanted - self._left))
+            await asyncio.sleep(0)  # mostly there are some at once
+        if self._asking is not None and self._asking.done():
+            self._left += self._asking.result()
+            self._asking = None
+        taken = min(wanted, self._left)
+        self._left -= taken
+        return taken
 
 
 def send_chunk(
@@ -184,6 +226,7 @@ class _ChunkSender:
         """
         active: set[asyncio.Task[tuple[_Work, Outcome]]] = set()
         pace, ahead = Pace(connections), _Ahead(lambda known: self._compose_due(frozen, known, connections))
+        permitted = _Permitted(permit)
         while True:
             at = time.monotonic()
             ended = [task.result() for task in active if task.done()]
@@ -194,13 +237,12 @@ class _ChunkSender:
             ahead.refill(connections, again=bool(ended))
             quiet = max(pace.quiet(at=at), outage.quiet(at=at))
             free = 0 if quiet else min(pace.room(under_way=len(active), at=at), len(ahead.ready))
-            leaving = ahead.take(outage.admit(free, at=at) if free else 0)
-            if leaving:
-                await permit(len(leaving))
+            allowed = await permitted.take(free)
+            leaving = ahead.take(outage.admit(allowed, at=at) if allowed else 0)
             if ended or leaving:
                 work = await asyncio.to_thread(self._turn, ended, leaving)
                 active |= {asyncio.create_task(_make(provider, each)) for each in work}
-            under_way = active | ahead.under_way
+            under_way = active | ahead.under_way | permitted.under_way
             if under_way:
                 await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
             if active or (not leaving and (under_way or ended)):
@@ -239,7 +281,10 @@ class _ChunkSender:
             links=around.links,
             batch_id=self._batch_id,
         )
-        return members.channel, _Frozen(self._batch_id, uid, settings.links_base, definition, people, members.rows)
+        output = definition.start.email if members.channel == EMAIL else None
+        letter = None if output is None else sendgrid.Letter(output, people, batch=uid)
+        frozen = _Frozen(self._batch_id, uid, settings.links_base, definition, people, letter, members.rows)
+        return members.channel, frozen
 
     def _compose_due(self, frozen: _Frozen, ready: Collection[int], limit: int) -> dict[int, _Composed]:
         """Up to `limit` requests that may be made now, apart from those that are `ready`."""
@@ -340,8 +385,8 @@ def _compose(frozen: _Frozen, due: Sequence[Request]) -> list[_Composed]:
     start = frozen.definition.start
     labels = [Label(frozen.uid, request.number) for request in due]
     channel = due[0].channel
-    if channel == EMAIL and start.email is not None:
-        bodies = [sendgrid.compose(start.email, frozen.members_of([label.request]), label=label) for label in labels]
+    if channel == EMAIL and frozen.letter is not None:
+        bodies = [frozen.body_of(frozen.letter, label) for label in labels]
         return [_Composed(request, body, sendgrid.digest(body)) for request, body in zip(due, bodies, strict=True)]
     if channel == SMS and start.sms is not None:
         people = frozen.members_of([label.request for label in labels])

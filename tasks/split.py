@@ -13,6 +13,9 @@ from domain.suppressions import held_back, without
 from models import batches, processes, requests, suppressions
 from tasks.surroundings import Surroundings, now
 
+_LARGE = {EMAIL: 100_000, SMS: 5_000}
+"""Recipients who take two or more CPU seconds to send to."""
+
 
 def split_batch(around: Surroundings, batch_id: int) -> list[int]:
     """Write the plan of a batch unless it is written.
@@ -35,6 +38,14 @@ def split_batch(around: Surroundings, batch_id: int) -> list[int]:
                 if requests.write_plan(session, batch_id, split(sent_to, channels=channels), now=now()):
                     suppressions.hold(session, batch_id, held, now=now())
     return left(around, batch_id)
+
+
+def is_large(around: Surroundings, batch_id: int) -> bool:
+    """Whether sending a batch takes so long that processes of their own are worth their start."""
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        channels = processes.definition_of(processes.version_by_id(session, batch.process_version_id)).channels
+        return batch.valid > min(_LARGE[channel] for channel in channels)
 
 
 def _hold_back(

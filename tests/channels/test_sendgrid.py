@@ -12,16 +12,17 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.error import URLError
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from channels import sendgrid
 from channels.people import Label
-from channels.sendgrid import SendGrid, classify, classify_fault, compose
+from channels.sendgrid import Letter, SendGrid, classify, classify_fault, compose
 from domain.outcomes import Outcome, OutcomeKind
 from domain.processes import EmailOutput
-from domain.rendering import fill
+from domain.rendering import fill, tagged
 from tests.factories import personal
 from tests.servers import Answer, nowhere, serving
 
@@ -290,6 +291,63 @@ def test_tags_never_touch_each_other_or_a_value(a: str, aa: str, text: str) -> N
     values = {"a": a, "aa": aa, "link": LINK}
 
     assert read(call(ann(**values), output=output))[1] == fill(text, values)
+
+
+def written_in_one_expression(output: EmailOutput, people: pl.DataFrame) -> bytes:
+    """The people of a call as the first releases wrote them."""
+    person = pl.struct(
+        pl.concat_list(pl.struct(pl.col("address").alias("email"))).alias("to"),
+        pl.struct(*tagged(output, mark=LABEL.batch[:12]).substitutions(people.columns)).alias("substitutions"),
+        pl.struct(
+            pl.lit(LABEL.batch).alias("bs_batch"),
+            pl.lit(str(LABEL.request)).alias("bs_request"),
+            pl.lit(LABEL.unit).alias("bs_unit"),
+            pl.col("row").cast(pl.String).alias("bs_row"),
+        ).alias("custom_args"),
+    )
+    text: str = people.select(person.struct.json_encode().str.join(",")).item()
+    return b'{"personalizations":[%s],' % text.encode()
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), min_size=1, max_size=5))
+def test_a_batch_that_was_begun_by_an_earlier_release_goes_on_with_the_same_bytes(
+    values: list[tuple[str, str]],
+) -> None:
+    """Other bytes than at the first attempt would halt it."""
+    people = personal(
+        *[(row, f"{name}@mail.example", {"name": name, "link": link}) for row, (name, link) in enumerate(values)]
+    )
+
+    assert compose(OUTPUT, people, label=LABEL).startswith(written_in_one_expression(OUTPUT, people))
+
+
+ODD = [*map(chr, range(0x20)), *"\x7f\x85\u2028\u2029\"\\&<>'"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(
+            [f"a{sign}b" for sign in map(chr, (*range(0xD800), *range(0xE000, 0x12000))) if sign not in ODD], id="plain"
+        ),
+        *([form.format(sign)] for sign in ODD for form in ("a{}b", "{}")),
+        *([value] for value in (" a", "a ", "\u3000a", "a\n", "")),
+    ],
+)
+def test_every_character_is_written_as_earlier_releases_wrote_it(values: list[str]) -> None:
+    """Columns without an odd value take a shorter way."""
+    people = personal(*[(row, "a@mail.example", {"name": value, "link": LINK}) for row, value in enumerate(values)])
+
+    assert compose(OUTPUT, people, label=LABEL).startswith(written_in_one_expression(OUTPUT, people))
+
+
+def test_a_letter_is_written_to_those_who_are_named_in_their_order() -> None:
+    people = personal(*[(row, f"p{row}@mail.example", {"name": f"N{row}", "link": LINK}) for row in (2, 3, 5, 8)])
+    letter = Letter(OUTPUT, people, batch=LABEL.batch)
+
+    assert letter.body([8, 3], label=LABEL) == compose(OUTPUT, people[[3, 1]], label=LABEL)
+    with pytest.raises(KeyError):
+        letter.body([8, 4], label=LABEL)
 
 
 def test_the_same_call_has_the_same_digest_and_another_has_another() -> None:

@@ -18,6 +18,7 @@ from domain.states import Phase, Status
 from models import batches
 from tests import factories
 from tests.console.programs import LIST, ROWS, Api, serving_api
+from tests.console.web import client
 from tests.servers import Answer
 
 PROBLEM = "application/problem+json"
@@ -243,7 +244,7 @@ def test_every_operation_asks_for_a_key_and_a_right(api: Api) -> None:
     """Whoever adds a route cannot forget it: the document names them all."""
     open_to_all = {"/problems/{name}"}
     with (
-        httpx.Client(base_url=api.address + "/api/v1", trust_env=False) as nobody,
+        client(api.address + "/api/v1") as nobody,
         api.program(Role.PLATFORM) as platform,
     ):
         document = nobody.get("/openapi.json").json()

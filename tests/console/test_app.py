@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 
 import httpx
 import polars as pl
 import pytest
-import uvicorn
 
-from console.app import make_app
 from domain.links import Place
 from domain.rights import Role
 from domain.signing import result_url
 from tasks.surroundings import Surroundings
 from tests import factories
-from tests.console.web import cookie
+from tests.console.conftest import on_both_databases
+from tests.console.web import client, cookie, serving
 
 HOSTILE = '<script>alert(1)</script> & "Ελένη"'
 
@@ -25,16 +22,8 @@ HOSTILE = '<script>alert(1)</script> & "Ελένη"'
 @pytest.fixture
 def web(around: Surroundings) -> Iterator[httpx.Client]:
     """The app on a real socket."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()  # from here on a request waits for the server instead of failing
-        server = uvicorn.Server(uvicorn.Config(make_app(around), log_level="error", access_log=False))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", trust_env=False) as client:
-            yield client
-        server.should_exit = True
-        thread.join(10)
+    with serving(around) as address, client(address) as browser:
+        yield browser
 
 
 def _sendable(around: Surroundings) -> int:
@@ -112,6 +101,7 @@ def test_a_result_is_fetched_with_its_signature_only(around: Surroundings, web: 
     assert "no result" in refused.text
 
 
+@on_both_databases
 def test_health_says_whether_the_database_answers(web: httpx.Client) -> None:
     assert web.get("/health").json() == {"status": "ok"}
 

@@ -31,7 +31,7 @@ from tests.console.batches_with_people import (
     with_prefect,
     written,
 )
-from tests.console.web import csrf, email_of, serving, signed_in
+from tests.console.web import client, csrf, email_of, serving, signed_in
 from tests.factories import batch, batch_in
 from tests.servers import Server
 
@@ -305,7 +305,8 @@ def test_the_history_names_who_did_what_and_where(ready: Surroundings, address: 
 def test_nobody_sees_anything_who_is_not_signed_in(ready: Surroundings, address: str, path: str) -> None:
     batch_id = batch_in(ready.database, Phase.WAITING)
 
-    answer = httpx.get(f"{address}/batches/{batch_id}{path}", trust_env=False)
+    with client(address) as nobody:
+        answer = nobody.get(f"/batches/{batch_id}{path}")
 
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/sign-in")

@@ -23,6 +23,7 @@ from models.accounts import Stretch
 from models.tables import Message, Recipient, Submission, Visit
 from tasks.surroundings import Surroundings
 from tests import factories
+from tests.console.conftest import on_both_databases
 from tests.console.people_with_links import VALUES, marks, path, renewal, sent
 from tests.console.web import client, serving
 
@@ -141,6 +142,7 @@ def test_a_scanners_acts_count_as_nothing(around: Surroundings, web: httpx.Clien
     assert visit(around, place) is None
 
 
+@on_both_databases
 def test_a_form_that_is_sent_is_kept_and_thanked(around: Surroundings, web: httpx.Client) -> None:
     place = sent(around)
 
@@ -153,6 +155,7 @@ def test_a_form_that_is_sent_is_kept_and_thanked(around: Surroundings, web: http
     assert web.get(path(around, place)).status_code == 404, "the link was used"
 
 
+@on_both_databases
 def test_a_second_submission_is_thanked_like_the_first_and_changes_nothing(
     around: Surroundings, web: httpx.Client
 ) -> None:
@@ -165,6 +168,7 @@ def test_a_second_submission_is_thanked_like_the_first_and_changes_nothing(
     assert submissions(around) == [VALUES]
 
 
+@on_both_databases
 def test_a_double_click_leaves_one_submission(around: Surroundings, web: httpx.Client) -> None:
     place = sent(around)
 
@@ -262,6 +266,7 @@ def cannot_open(around: Surroundings) -> dict[str, str]:
     }
 
 
+@on_both_databases
 def test_whoever_cannot_open_a_link_sees_the_same_whatever_the_reason_is(
     around: Surroundings, web: httpx.Client
 ) -> None:
@@ -311,6 +316,7 @@ def test_a_wrong_token_takes_as_long_as_one_that_is_over(around: Surroundings, w
     assert max(medians) < 2 * min(medians) + 0.02
 
 
+@on_both_databases
 def test_many_wrong_tokens_from_one_address_must_wait(
     around: Surroundings, web: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +341,7 @@ def _without_date(headers: httpx.Headers) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name != "date"}
 
 
+@on_both_databases
 def test_revoking_by_a_person_ends_links_and_is_in_the_history(around: Surroundings, web: httpx.Client) -> None:
     place = sent(around)
     other = Place(place.batch_id, 3)
@@ -384,7 +391,7 @@ def test_who_knows_the_second_factor_goes_on_in_this_browser_only(around: Surrou
     assert "HttpOnly" in kept
     assert f"Max-Age={int(FACTOR_GOOD_FOR.total_seconds())}" in kept
     assert "zoe@mail.example" in web.get(path(around, place)).text
-    with httpx.Client(base_url=web.base_url, trust_env=False) as other:
+    with client(str(web.base_url)) as other:
         assert "zoe@mail.example" not in other.get(path(around, place)).text
     assert web.post(path(around, place), data=SENT).status_code == 200
     assert submissions(around) == [VALUES]
@@ -404,6 +411,7 @@ def test_a_pass_is_for_one_link_and_a_while(around: Surroundings, web: httpx.Cli
         assert "zoe@mail.example" not in page.text
 
 
+@on_both_databases
 def test_after_five_wrong_tries_even_the_right_one_must_wait(around: Surroundings, web: httpx.Client) -> None:
     place = sent(around, **BORN)
     address = path(around, place) + "/factor"
@@ -422,6 +430,7 @@ def test_after_five_wrong_tries_even_the_right_one_must_wait(around: Surrounding
     assert web.post(address, data={"factor": "1980-02-01"}).status_code == 303
 
 
+@on_both_databases
 def test_guesses_at_once_are_no_more_than_five(around: Surroundings, web: httpx.Client) -> None:
     address = path(around, sent(around, **BORN)) + "/factor"
 

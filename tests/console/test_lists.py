@@ -19,6 +19,7 @@ from models import batches
 from settings import load
 from tasks.surroundings import Surroundings
 from tests import factories
+from tests.console.conftest import on_both_databases
 from tests.console.web import csrf, email_of, serving, signed_in
 from tests.factories import NOW, batch, batch_in
 from tests.servers import Answer, nowhere
@@ -52,6 +53,7 @@ def several(around: Surroundings, *wanted: dict[str, Any]) -> list[int]:
     ]
 
 
+@on_both_databases
 def test_archived_batches_are_shown_only_when_that_is_ticked(around: Surroundings, address: str) -> None:
     several(
         around,
@@ -68,6 +70,7 @@ def test_archived_batches_are_shown_only_when_that_is_ticked(around: Surrounding
     assert names(browser.get("/?status=")) == []
 
 
+@on_both_databases
 def test_the_boxes_and_the_search_show_what_the_address_says(around: Surroundings, address: str) -> None:
     several(around, {"name": "March 100%"}, {"name": "Ärzte"}, {"name": "April"})
     browser = signed_in(around, address, Role.ANALYST)
@@ -104,6 +107,7 @@ def test_every_column_sorts_both_ways(around: Surroundings, address: str, column
     assert 'aria-sort="ascending"' in browser.get(f"/?sort={column}&order=asc").text
 
 
+@on_both_databases
 def test_pages_hold_every_batch_once_in_order(around: Surroundings, address: str) -> None:
     several(around, *({"name": f"batch {number:03}"} for number in range(120)))
     browser = signed_in(around, address, Role.ANALYST)

@@ -22,7 +22,8 @@ from models import batches, processes, uploads
 from settings import load
 from tasks.surroundings import Surroundings, now
 from tests import factories
-from tests.console.web import csrf, serving, signed_in
+from tests.console.conftest import on_both_databases
+from tests.console.web import TLS, csrf, serving, signed_in
 from tests.factories import NOW, race
 from tests.servers import Answer, nowhere
 from tests.servers import serving as playing
@@ -147,6 +148,7 @@ def test_who_may_not_create_gets_no_further(around: Surroundings, address: str) 
 # The check
 
 
+@on_both_databases
 def test_a_good_list_is_checked_named_and_created_once(around: Surroundings, operator: httpx.Client) -> None:
     answer = upload(operator, LIST)
     page = checked(operator, answer)
@@ -283,6 +285,7 @@ def test_nobody_sees_what_somebody_else_uploaded(around: Surroundings, address: 
 # One batch
 
 
+@on_both_databases
 def test_the_same_file_again_is_the_same_upload_until_it_is_a_batch(operator: httpx.Client) -> None:
     first = upload(operator, LIST)
     checked(operator, first)
@@ -297,6 +300,7 @@ def test_the_same_file_again_is_the_same_upload_until_it_is_a_batch(operator: ht
     assert "Create another batch of the same list" in page
 
 
+@on_both_databases
 def test_the_same_list_once_more_must_be_wanted(around: Surroundings, operator: httpx.Client) -> None:
     first = upload(operator, LIST).headers["location"]
     when(operator, first, lambda page: "Batch Name" in page.text)
@@ -315,6 +319,7 @@ def test_the_same_list_once_more_must_be_wanted(around: Surroundings, operator: 
     assert how_many(around) == 2
 
 
+@on_both_databases
 def test_a_double_click_a_reload_and_the_back_button_make_one_batch(
     around: Surroundings, address: str, operator: httpx.Client
 ) -> None:
@@ -323,7 +328,7 @@ def test_a_double_click_a_reload_and_the_back_button_make_one_batch(
     token = csrf(operator)
 
     def click() -> int:
-        with httpx.Client(base_url=address, cookies=operator.cookies, trust_env=False, timeout=60) as tab:
+        with httpx.Client(base_url=address, cookies=operator.cookies, trust_env=False, verify=TLS, timeout=60) as tab:
             return tab.post(path, data={"csrf": token, "name": "March"}).status_code
 
     assert race(click, click, click) == [303, 303, 303]
@@ -332,6 +337,7 @@ def test_a_double_click_a_reload_and_the_back_button_make_one_batch(
     assert how_many(around) == 1
 
 
+@on_both_databases
 def test_two_web_processes_make_one_batch(around: Surroundings, operator: httpx.Client) -> None:
     """Each has threads of its own; the database decides which of them works on an upload."""
     path = upload(operator, LIST).headers["location"]
@@ -367,6 +373,7 @@ def test_where_prefect_is_away_the_page_says_so_and_it_can_be_tried_again(around
         made(operator, path)
 
 
+@on_both_databases
 def test_an_upload_whose_web_process_died_is_checked_by_the_next(around: Surroundings) -> None:
     with serving(around) as address:
         operator = signed_in(around, address, Role.OPERATOR)
@@ -385,6 +392,7 @@ def test_an_upload_whose_web_process_died_is_checked_by_the_next(around: Surroun
         when(operator, path, lambda page: "Batch Name" in page.text)
 
 
+@on_both_databases
 def test_uploads_that_became_nothing_are_forgotten(around: Surroundings, operator: httpx.Client) -> None:
     path = upload(operator, LIST).headers["location"]
     when(operator, path, lambda page: "Batch Name" in page.text)

@@ -18,7 +18,7 @@ from settings import load
 from tasks.surroundings import Surroundings
 from tests.console import oidc_provider
 from tests.console.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider
-from tests.console.web import PASSWORD, client, email_of, serving, user
+from tests.console.web import PASSWORD, TLS, client, email_of, serving, user
 
 APPROVER = email_of(Role.APPROVER)
 
@@ -28,14 +28,6 @@ def provider() -> Iterator[Provider]:
     """A provider that everybody trusts."""
     with oidc_provider.serving() as found:
         yield found
-
-
-@pytest.fixture
-def database(sqlite_url: str) -> Iterator[Database]:
-    """One kind is enough here."""
-    opened = Database(sqlite_url)
-    yield opened
-    opened.close()
 
 
 def trusting(provider: Provider, database: Database, tmp_path: Path, **more: object) -> Surroundings:
@@ -68,7 +60,7 @@ def browser(around: Surroundings) -> Iterator[httpx.Client]:
 def go_there(browser: httpx.Client, wanted: str = "/account") -> httpx.Response:
     """Begin, sign in there, and be sent back; gives the address of the answer, not opened yet."""
     begun = browser.get("/sign-in/begin", params={"next": wanted})
-    with httpx.Client(trust_env=False) as other:
+    with httpx.Client(trust_env=False, verify=TLS) as other:
         return other.get(begun.headers["location"])
 
 

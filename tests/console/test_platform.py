@@ -16,6 +16,7 @@ from models import batches, visits
 from models.tables import Submission
 from tasks.surroundings import Surroundings
 from tests import factories
+from tests.console.conftest import on_both_databases
 from tests.console.people_with_links import VALUES, marks, path, sent
 from tests.console.web import client, serving, user
 
@@ -52,6 +53,7 @@ def test_a_code_is_exchanged_for_the_values_behind_the_link(around: Surroundings
     assert marks(around, place) == "", "a scanner may have followed the link to the platform"
 
 
+@on_both_databases
 def test_a_code_is_exchanged_once_also_by_many_at_once(around: Surroundings, web: httpx.Client) -> None:
     one = code(around, web, sent(around, **START))
 
@@ -60,6 +62,7 @@ def test_a_code_is_exchanged_once_also_by_many_at_once(around: Surroundings, web
     assert sorted(map(str, answers)) == ["200", "404", "404", "404"]
 
 
+@on_both_databases
 def test_a_code_that_is_wrong_old_or_of_a_link_that_ended_is_refused_in_the_same_words(
     around: Surroundings, web: httpx.Client
 ) -> None:
@@ -88,6 +91,7 @@ def test_a_code_that_is_wrong_old_or_of_a_link_that_ended_is_refused_in_the_same
     assert web.post(EXCHANGE, json={"code": good}).status_code == 200
 
 
+@on_both_databases
 def test_a_platform_reports_once_and_again(around: Surroundings, web: httpx.Client) -> None:
     place = sent(around, **START)
     report = {"recipient": around.links.reference(place)}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
-import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,12 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from console import webhooks
-from console.app import make_app
 from deployments import receiving
 from domain.states import Phase, RequestState
 from models import batches, receipts, requests, suppressions
@@ -26,10 +22,12 @@ from models.requests import Answer
 from models.tables import Message
 from settings import Settings, load
 from tasks.surroundings import Surroundings
+from tests.console.conftest import on_both_databases
+from tests.console.web import client, serving
 from tests.factories import NOW, batch, people, planned
 from tests.receipts import SID, Signer, event, form, post, status, twilio_headers
 from tests.servers import Answer as HttpAnswer
-from tests.servers import serving
+from tests.servers import serving as playing
 
 SIGNER = Signer()
 ACCOUNT = {"twilio_account_sid": "AC" + "1" * 32, "twilio_auth_token": "token", "public_url": "https://go.acme.example"}
@@ -58,18 +56,8 @@ def web(keyed: Surroundings) -> Iterator[httpx.Client]:
 @contextmanager
 def serve(around: Surroundings) -> Iterator[httpx.Client]:
     """The app on a real socket."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(200)
-        server = uvicorn.Server(uvicorn.Config(make_app(around), log_level="error", access_log=False))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", trust_env=False) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join(10)
+    with serving(around) as address, client(address) as provider:
+        yield provider
 
 
 def uid_of(around: Surroundings, batch_id: int) -> str:
@@ -100,6 +88,7 @@ def post_sms(
 # SendGrid
 
 
+@on_both_databases
 def test_signed_events_reach_their_messages(keyed: Surroundings, web: httpx.Client) -> None:
     batch_id = planned(keyed.database, people(emails=3))
     uid = uid_of(keyed, batch_id)
@@ -150,7 +139,7 @@ def test_without_a_key_real_receipts_are_refused_and_the_log_says_so(
 
 def test_without_credentials_the_sandbox_s_key_counts(around: Surroundings) -> None:
     body = f'{{"public_key": "{SIGNER.public}"}}'.encode()
-    with serving(HttpAnswer(200, {}, body)) as sandbox:
+    with playing(HttpAnswer(200, {}, body)) as sandbox:
         port = int(sandbox.url.rsplit(":", 1)[1])
         sandboxed = with_settings(around, sandbox_port=port)
         batch_id = planned(around.database, people(emails=1))
@@ -171,6 +160,7 @@ def test_a_sandbox_that_does_not_answer_is_waited_for(around: Surroundings) -> N
 # Twilio
 
 
+@on_both_databases
 def test_a_signed_callback_reaches_its_message(keyed: Surroundings, web: httpx.Client) -> None:
     batch_id = planned(keyed.database, people(sms=2))
     path = f"/webhooks/twilio/{uid_of(keyed, batch_id)}/1"
@@ -214,6 +204,7 @@ def test_an_address_that_is_none_of_ours_is_refused(web: httpx.Client, path: str
     assert post_sms(web, path, status("sent")).status_code == 422
 
 
+@on_both_databases
 def test_who_writes_stop_is_suppressed_until_they_write_start(keyed: Surroundings, web: httpx.Client) -> None:
     def listed() -> list[str]:
         with keyed.database.read() as session:
@@ -243,6 +234,7 @@ def test_who_only_claims_to_be_twilio_opts_nobody_out(keyed: Surroundings, web: 
 # What follows
 
 
+@on_both_databases
 def test_yes_is_said_only_to_what_is_committed(
     keyed: Surroundings, web: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -266,6 +258,7 @@ def test_yes_is_said_only_to_what_is_committed(
     assert deliveries(keyed, batch_id) == ["delivered", None]
 
 
+@on_both_databases
 def test_a_doubt_is_over_when_its_receipt_comes_and_the_batch_with_it(keyed: Surroundings, web: httpx.Client) -> None:
     batch_id = planned(keyed.database, people(emails=2))
     with keyed.database.write() as session:
@@ -280,6 +273,7 @@ def test_a_doubt_is_over_when_its_receipt_comes_and_the_batch_with_it(keyed: Sur
     assert (settled.phase, settled.sent) == (Phase.FINISHED, 2)
 
 
+@on_both_databases
 def test_whoever_was_written_to_twice_stops_the_batch_and_is_told_in_the_log(
     keyed: Surroundings, web: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -293,6 +287,7 @@ def test_whoever_was_written_to_twice_stops_the_batch_and_is_told_in_the_log(
     assert f"batch {batch_id} wrote to somebody twice" in caplog.text
 
 
+@on_both_databases
 def test_many_posts_at_once_share_transactions(keyed: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
     """One transaction a callback would wait for the disk, and for the others, once for each."""
     batch_id = planned(keyed.database, people(sms=60))

@@ -167,7 +167,7 @@ SPECS = st.tuples(
 
 
 @given(specs=st.lists(SPECS, min_size=1, max_size=8), data=st.data())
-@hypothesis_settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_in_any_posts_gives_the_same_ledger(
     database: Database, specs: list[tuple[int, str, Kind, int, str]], data: st.DataObject
 ) -> None:

@@ -121,7 +121,7 @@ def test_a_recipient_with_two_messages_is_counted_once(
     ),
     answers=st.lists(st.tuples(st.integers(0, 8), st.sampled_from(ANSWERS)), max_size=15),
 )
-@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_counts_always_add_up_to_the_valid_recipients(
     database: Database, frame: pl.DataFrame, answers: list[tuple[int, RequestState]]
 ) -> None:

@@ -249,8 +249,8 @@ def test_people_whose_doubt_ends_while_their_chunk_is_sent_are_written_to_by_the
         async def close(self) -> None:
             pass
 
-    async def permit(_number: int) -> None:
-        pass
+    async def permit(number: int) -> int:
+        return number
 
     send.send_chunk(around, batch_id, 0, providers=lambda _: Provider(), permits=lambda _: permit)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -79,11 +80,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(send, "waiting_seconds", lambda *_attempt, **_asked: 0.0)
 
 
-def free(_channel: str) -> Callable[[int], Awaitable[None]]:
+def free(_channel: str) -> Callable[[int], Awaitable[int]]:
     """Permits without a limit."""
 
-    async def take(_number: int) -> None:
-        pass
+    async def take(number: int) -> int:
+        return number
 
     return take
 
@@ -178,9 +179,10 @@ def test_permits_are_asked_for_as_many_requests_as_go_out(around: Surroundings) 
     batch_id = sendable(around, people(sms=7))
     asked: list[tuple[str, int]] = []
 
-    def permits(channel: str) -> Callable[[int], Awaitable[None]]:
-        async def take(number: int) -> None:
+    def permits(channel: str) -> Callable[[int], Awaitable[int]]:
+        async def take(number: int) -> int:
             asked.append((channel, number))
+            return number
 
         return take
 
@@ -188,6 +190,43 @@ def test_permits_are_asked_for_as_many_requests_as_go_out(around: Surroundings) 
 
     assert {channel for channel, _ in asked} == {"sms"}
     assert sum(number for _, number in asked) == 7
+
+
+def test_no_more_requests_go_out_than_are_permitted_and_answers_are_recorded_meanwhile(around: Surroundings) -> None:
+    """A slow limit would else outlast the leases, and what was answered would be in doubt."""
+    batch_id = sendable(around, people(sms=5))
+    permitted = 0
+
+    async def take(_number: int) -> int:
+        nonlocal permitted
+        while counts(around, batch_id).sent < permitted:  # noqa: ASYNC110  whoever records it sets no event
+            await asyncio.sleep(0)
+        permitted += 2
+        return 2
+
+    provider = Provider()
+    send.send_chunk(around, batch_id, 0, providers=lambda _channel: provider, permits=lambda _channel: take)
+
+    assert permitted == 6
+    assert counts(around, batch_id).sent == 5
+
+
+def test_a_rejection_ends_a_chunk_that_waits_for_a_limit_of_nothing(around: Surroundings) -> None:
+    batch_id = sendable(around, people(sms=3))
+    asked = 0
+
+    async def take(_number: int) -> int:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            await asyncio.to_thread(reject, around, batch_id)
+        return 0
+
+    provider = Provider()
+    send.send_chunk(around, batch_id, 0, providers=lambda _channel: provider, permits=lambda _channel: take)
+
+    assert asked == 2
+    assert counts(around, batch_id).sent == 0
 
 
 # What the provider refuses

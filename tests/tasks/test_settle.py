@@ -178,8 +178,8 @@ def test_silence_of_a_list_that_shows_nothing_later_ends_unresolved(patient: Sur
     batch_id = in_doubt(patient)
     clock.forward(1)
     later_batch(patient, Provider())
-    for _ in range(90):
-        clock.forward(11)
+    for _ in range(9):
+        clock.forward(110)
         sweep(patient, Witness())
     assert states(patient, batch_id) == ["in_doubt"]
     clock.forward(11)

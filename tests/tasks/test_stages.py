@@ -6,6 +6,7 @@ import csv
 import hashlib
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,15 @@ import polars as pl
 import pytest
 from sqlmodel import col, select
 
-from domain.errors import NotAllowed
+from domain.errors import NotAllowed, NotFound
 from domain.frames import STATUSES
 from domain.outcomes import Outcome, OutcomeKind
 from domain.states import Phase, Status
 from models import batches, recipients, requests
-from models.tables import Recipient
+from models.tables import Recipient, Visit
 from tasks.approval import Approval, Decision, checked, decide, invitation, is_decided, link_print
 from tasks.ingest import ingest
-from tasks.reconcile import reconcile
+from tasks.reconcile import prepare, reconcile
 from tasks.report import keep_file, write_file
 from tasks.send import send_chunk
 from tasks.split import split_batch
@@ -96,9 +97,9 @@ class Accepting:
         pass
 
 
-def _permit(_channel: str) -> Callable[[int], Awaitable[None]]:
-    async def take(_number: int) -> None:
-        pass
+def _permit(_channel: str) -> Callable[[int], Awaitable[int]]:
+    async def take(number: int) -> int:
+        return number
 
     return take
 
@@ -373,6 +374,57 @@ def test_writing_the_result_again_gives_the_same_file(around: Surroundings, tmp_
             return key, path.read_bytes()
 
     assert kept() == kept()
+
+
+def _is_opened(around: Surroundings, batch_id: int, row: int) -> None:
+    with around.database.write() as session:
+        session.add(Visit(batch_id=batch_id, row=row, opened_at=datetime.now(UTC)))
+
+
+def test_the_file_that_is_there_when_a_batch_is_finished_is_given_until_more_is_known(
+    around: Surroundings, tmp_path: Path
+) -> None:
+    batch_id = checked_batch(around, tmp_path)
+    approve(around, batch_id)
+    send_all(around, batch_id, Accepting())
+    prepared = prepare(around, batch_id)
+    assert prepared is not None
+
+    assert reconcile(around, batch_id, prepared=prepared) == Phase.FINISHED
+    assert batch(around.database, batch_id).result_key == prepared
+    usual = result(around, batch_id, tmp_path)
+    with around.storage.local(prepared) as kept:
+        kept.write_text("kept")
+    assert result(around, batch_id, tmp_path) == [["kept"]]
+
+    _is_opened(around, batch_id, 2)
+    anew = result(around, batch_id, tmp_path)
+    assert anew != usual
+    assert keep_file(around, batch_id) == Phase.FINISHED
+    assert batch(around.database, batch_id).result_key != prepared
+    with pytest.raises(NotFound), around.storage.local(prepared):
+        pass
+
+
+def test_a_file_to_which_something_is_missing_is_not_that_of_a_finished_batch(
+    around: Surroundings, tmp_path: Path
+) -> None:
+    batch_id = checked_batch(around, tmp_path)
+    approve(around, batch_id)
+    send_all(around, batch_id, Accepting())
+    prepared = prepare(around, batch_id)
+    _is_opened(around, batch_id, 2)
+
+    assert reconcile(around, batch_id, prepared=prepared) == Phase.FINISHED
+    assert batch(around.database, batch_id).result_key is None
+
+
+def test_nothing_is_prepared_for_a_batch_with_something_left_to_send(around: Surroundings, tmp_path: Path) -> None:
+    batch_id = checked_batch(around, tmp_path)
+    approve(around, batch_id)
+    split_batch(around, batch_id)
+
+    assert prepare(around, batch_id) is None
 
 
 def test_a_file_that_could_not_be_read_has_no_result(around: Surroundings, tmp_path: Path) -> None:
