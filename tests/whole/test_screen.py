@@ -150,6 +150,7 @@ def test_a_send_is_paused_resumed_and_rejected_half_way_by_keyboard_alone(
     enter(approver, APPROVER)
     tab_to(approver, "Skip to content")
     press(approver, "Halves")
+    expect(approver.get_by_role("heading", name="Halves")).to_be_visible()
     press(approver, "Approve")
     expect(approver.get_by_role("button", name="Pause")).to_be_visible()
     press(approver, "Pause")
