@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browsers import browser
-from tests.whole.installation import APPROVER, OPERATOR, Installation, until
+from tests.whole.installation import APPROVER, OPERATOR, PROCESS, Installation, until
 from tests.whole.people import people, write_csv
 
 __all__ = ["browser"]
@@ -71,6 +71,7 @@ def test_a_batch_rejected_on_the_form_is_not_sent(installation: Installation, pa
 def test_a_batch_is_made_on_the_form_of_its_deployment(installation: Installation, page: Page, tmp_path: Path) -> None:
     persons = people("email", "phone", "nameless", tag="typed", block=42)
     file = write_csv(tmp_path / "typed.csv", persons)
+    installation.run("process", "deploy", PROCESS)  # `prefect deploy` takes the list of processes off the form
     found = installation.http.get(f"{installation.prefect}/api/deployments/name/create-batch/create-batch")
     page.goto(f"{installation.prefect}/deployments/deployment/{found.raise_for_status().json()['id']}/run")
     form = page.locator("body")
