@@ -13,9 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import reduce
 from itertools import islice
-from operator import and_
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,7 +22,7 @@ import polars as pl
 from domain.errors import FileErrorCode, FileProblem
 from domain.frames import ROW, column, without_blank_rows
 from domain.titles import header_among
-from files.encodings import LINE_END, QUOTE, Text, as_text, byte_values, pieces, refuse_what_is_not_utf8
+from files.encodings import LINE_END, QUOTE, Text, as_text, pieces, refuse_what_is_not_utf8
 from files.handover import mapped, written
 from files.layouts import Layout, Limits
 
@@ -39,8 +37,6 @@ NAMED_SEPARATOR = re.compile(rb"\"?sep=([!#-/:-@\[-`{-~]|\t)\"?(?:\r\n|\r|\n)", 
 ESCAPED_QUOTE = b'\\"'
 ESCAPED = re.compile(rb"\\([\"\\])")
 MANY_QUOTES = 100_000
-LARGE_PIECE = 2**22
-"""For many steps over whole columns, each of which takes a while to begin."""
 STAND_IN = "\0"
 """For a quote while the cells are cut; no text that comes so far has one."""
 
@@ -282,7 +278,7 @@ def _is_all_quoted(records: pl.DataFrame, source: _Source) -> bool:
     text, width, header = source.text, source.width, source.text.beginning[: source.end]
     between = b'"%b"' % source.separator.encode()
     separators = records.height * (width - 1)
-    if width == 1 or _count(between, text) - header.count(between) != separators:
+    if width == 1 or text.count(between) - header.count(between) != separators:
         return False
     cells = records.select(pl.exclude(ROW).str.len_bytes().cast(pl.Int64).sum()).sum_horizontal().item()
     ends = (records.height if text.ends_line else records.height - 1) * len(text.line_end)
@@ -292,41 +288,28 @@ def _is_all_quoted(records: pl.DataFrame, source: _Source) -> bool:
     return text.quotes - header.count(QUOTE) == gone + doubled and is_header_sure
 
 
-def _count(pattern: bytes, text: Text) -> int:
-    """How often a pattern stands in a text that is full of it, counting also where it overlaps itself."""
-    found = 0
-    for piece in pieces(text.source, LARGE_PIECE):
-        signs, places = byte_values(piece), len(piece) - len(pattern) + 1
-        found += int(reduce(and_, (signs.slice(skip, places) == sign for skip, sign in enumerate(pattern))).sum())
-    return found
-
-
 def _is_well_quoted(records: pl.DataFrame, source: _Source) -> bool:
     """Whether quotes stand only around whole cells, and doubled inside those: then there is one way to read them.
 
     Between a quote that closes and the next that opens there is nothing, which is a doubled quote,
     or text that begins and ends where a cell does.
     """
-    beside = pl.Series([*b"\r\n", *QUOTE, *source.separator.encode()], dtype=pl.UInt8)
-    quotes, lines = 0, 0
+    edges = b"\r\n" + source.separator.encode()
+    inside, lines = False, 0
     piece = b""
-    for number, piece in enumerate(pieces(source.text.source, LARGE_PIECE)):
+    for number, piece in enumerate(pieces(source.text.source)):
         skipped = source.start + source.text.skipped if number == 0 else 0
-        signs = byte_values(piece).slice(skipped)
-        marks = pl.DataFrame({"at": ((signs == ord(QUOTE)) | (signs == ord(b"\n"))).arg_true()})
-        marks = marks.with_columns(is_quote=signs.gather(marks["at"]) == ord(QUOTE))
-        before = pl.col("is_quote").cum_sum() - pl.col("is_quote") + quotes
-        marks = marks.with_columns(is_inside=before % 2 == 1)
-        opens, closes = (
-            marks.filter(pl.col("is_quote") & (pl.col("is_inside") == is_inside))["at"] for is_inside in (False, True)
-        )
-        behind = closes.filter(closes + 1 < signs.len()) + 1
-        ahead = opens.filter(opens > 0) - 1
-        if not (signs.gather(ahead).is_in(beside).all() and signs.gather(behind).is_in(beside).all()):
-            return False
-        lines += marks.select((~pl.col("is_quote") & ~pl.col("is_inside")).sum()).item()
-        quotes += opens.len() + closes.len()
-    return quotes % 2 == 0 and records.height + 1 == lines + (not piece.endswith(b"\n"))
+        parts = piece[skipped:].split(QUOTE)
+        outside = parts[inside::2]
+        lines += sum(part.count(b"\n") for part in outside)
+        first, last = not inside, len(parts) % 2 == (0 if inside else 1)
+        inside = inside == (len(parts) % 2 == 1)
+        for place, part in enumerate(outside):
+            opens = place > 0 or not first
+            closes = place < len(outside) - 1 or not last
+            if part and ((opens and part[0] not in edges) or (closes and part[-1] not in edges)):
+                return False
+    return not inside and records.height + 1 == lines + (not piece.endswith(b"\n"))
 
 
 def _cut_line(line: bytes, source: _Source) -> tuple[str, ...] | None:

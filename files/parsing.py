@@ -23,7 +23,7 @@ PARSER: tuple[str, ...] = (sys.executable, "-P", "-m", "files.parse")
 PARSER_THREADS = min(4, os.cpu_count() or 1)
 ALLOCATORS = {
     "_RJEM_MALLOC_CONF": "thp:always",
-    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1048576:glibc.malloc.arena_max=1",
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1048576:glibc.malloc.trim_threshold=16777216:glibc.malloc.arena_max=1",
 }
 """For Polars memory in pages of 2 MiB, if the system has them: a copy begins with none and would spend a quarter of its
 time on getting it 4 KiB at a time. Not for the reader of workbooks, whose lists grow: to move such pages costs it a fifth
