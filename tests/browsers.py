@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -39,13 +39,19 @@ def hard_to_read(page: Page) -> list[str]:
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Press Tab until the element of that name has the focus."""
+    """Press Tab until the element of that name has the focus; begin at the top again where the page is replaced meanwhile."""
     for _ in range(60):
         page.keyboard.press("Tab")
-        focused = page.evaluate(
-            "(() => { const one = document.activeElement; return one.getAttribute('aria-label')"
-            " ?? one.labels?.[0]?.innerText ?? one.innerText ?? '' })()"
-        )
+        try:
+            focused = page.evaluate(
+                "(() => { const one = document.activeElement; return one.getAttribute('aria-label')"
+                " ?? one.labels?.[0]?.innerText ?? one.innerText ?? '' })()"
+            )
+        except Error as problem:
+            if "navigation" not in problem.message:
+                raise
+            page.wait_for_load_state()
+            continue
         if " ".join(focused.split()).startswith(name):
             return
     message = f"{name} cannot be reached by Tab"

@@ -154,8 +154,7 @@ class Installation:
         made = self.ask("batch", "create", file, "--process", "motor-renewal", "--sender", OPERATOR)
         view = self.wait(made["id"], "waiting")
         assert (view["phase"], view["status"]) == ("waiting", "Pending Approval")
-        # Its run is suspended a moment after the ledger says so.
-        until(lambda: self.run_state(view["flow_run_id"]) == "Suspended", what="suspended run")
+        self.await_form(view["flow_run_id"])
         return view["id"], view["flow_run_id"]
 
     def wait(self, batch_id: int, how_far: str = "finished") -> dict[str, Any]:
@@ -190,6 +189,17 @@ class Installation:
     def await_end(self, run_id: str) -> None:
         """Wait until a flow run has completed: what it does after the last message is done then, too."""
         until(lambda: self.run_state(run_id) == "Completed", what="end of the run", seconds=150)
+
+    def await_form(self, run_id: str) -> None:
+        """Wait until a flow run can be answered: it is suspended after the ledger says so, and has its form after that."""
+        url = f"{self.prefect}/api/flow_runs/{run_id}"
+
+        def has_form() -> bool:
+            state = self.http.get(url).raise_for_status().json()["state"]
+            keys = state["state_details"]["run_input_keyset"] if state["name"] == "Suspended" else None
+            return keys is not None and self.http.get(f"{url}/input/{keys['schema']}").is_success
+
+        until(has_form, what="the form of a suspended run", seconds=150)
 
     # What others see
 

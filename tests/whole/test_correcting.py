@@ -48,7 +48,7 @@ def test_corrected_rows_are_checked_approved_and_sent(installation: Installation
 
     view = installation.wait(batch_id, "waiting")
     assert (view["phase"], view["status"], view["counts"]["invalid"]) == ("waiting", "Pending Approval", 0)
-    until(lambda: installation.run_state(new_run) == "Suspended", what="suspended run")
+    installation.await_form(new_run)
     assert answer(installation, new_run) == "ACCEPT"
     view = installation.wait(batch_id)
     assert (view["phase"], view["counts"]["sent"], view["counts"]["rows"]) == ("finished", 4, 4)
@@ -75,7 +75,7 @@ def test_an_answer_about_rows_that_were_corrected_since_is_asked_for_again(
 
     assert answer(installation, run_id) == "ACCEPT"
     until(lambda: installation.run_state(run_id) != "Suspended", what="end of the suspension")
-    until(lambda: installation.run_state(run_id) == "Suspended", what="a new form", seconds=150)
+    installation.await_form(run_id)
     assert installation.show(batch_id)["status"] == "Pending Approval"
 
     until(lambda: answer(installation, run_id) == "ACCEPT", what="an accepted answer")

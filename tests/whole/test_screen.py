@@ -158,6 +158,7 @@ def test_a_send_is_paused_resumed_and_rejected_half_way_by_keyboard_alone(
     press(approver, "Resume")
     expect(approver.get_by_role("button", name="Pause")).to_be_visible()
     press(approver, "Reject")
+    expect(approver.get_by_label("Comment")).to_be_visible()
     tab_to(approver, "Comment")
     approver.keyboard.type("wrong list")
     press(approver, "Reject")
