@@ -43,6 +43,10 @@ test: $(DEVELOPMENT)
 	$(BIN)/python -m pytest -n 4 --ignore tests/whole
 	$(BIN)/python -m pytest tests/whole
 
+# Schemathesis, against the real app; the tests do the same with a few.
+api-fuzz: $(DEVELOPMENT)
+	API_FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/console/test_api_document.py -n 2 --timeout=3600
+
 coverage: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/domain -n 2 --cov=domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 
