@@ -109,6 +109,14 @@ def send_all(around: Surroundings, batch_id: int, provider: Accepting) -> None:
         send_chunk(around, batch_id, chunk, providers=lambda _channel: provider, permits=_permit)
 
 
+def sent_batch(around: Surroundings, tmp_path: Path, provider: Accepting | None = None) -> int:
+    """A batch that was checked, approved and sent, and is still to be reconciled."""
+    batch_id = checked_batch(around, tmp_path)
+    approve(around, batch_id)
+    send_all(around, batch_id, provider or Accepting())
+    return batch_id
+
+
 def result(around: Surroundings, batch_id: int, tmp_path: Path) -> list[list[str]]:
     path = tmp_path / "result.csv"
     write_file(around, batch_id, path)
@@ -330,9 +338,7 @@ def test_after_a_rejection_the_result_says_that_nothing_was_sent(around: Surroun
 
 
 def test_after_sending_the_result_says_what_became_of_each(around: Surroundings, tmp_path: Path) -> None:
-    batch_id = checked_batch(around, tmp_path)
-    approve(around, batch_id)
-    send_all(around, batch_id, Accepting(refuse="+447400123456"))
+    batch_id = sent_batch(around, tmp_path, Accepting(refuse="+447400123456"))
     reconcile(around, batch_id)
 
     lines = result(around, batch_id, tmp_path)
@@ -362,9 +368,7 @@ def test_after_a_rejection_in_mid_batch_the_result_tells_sent_from_stopped(
 
 
 def test_writing_the_result_again_gives_the_same_file(around: Surroundings, tmp_path: Path) -> None:
-    batch_id = checked_batch(around, tmp_path)
-    approve(around, batch_id)
-    send_all(around, batch_id, Accepting())
+    batch_id = sent_batch(around, tmp_path)
 
     def kept() -> tuple[str, bytes]:
         assert keep_file(around, batch_id) == Phase.SENDING
@@ -384,9 +388,7 @@ def _is_opened(around: Surroundings, batch_id: int, row: int) -> None:
 def test_the_file_that_is_there_when_a_batch_is_finished_is_given_until_more_is_known(
     around: Surroundings, tmp_path: Path
 ) -> None:
-    batch_id = checked_batch(around, tmp_path)
-    approve(around, batch_id)
-    send_all(around, batch_id, Accepting())
+    batch_id = sent_batch(around, tmp_path)
     prepared = prepare(around, batch_id)
     assert prepared is not None
 
@@ -409,9 +411,7 @@ def test_the_file_that_is_there_when_a_batch_is_finished_is_given_until_more_is_
 def test_a_file_to_which_something_is_missing_is_not_that_of_a_finished_batch(
     around: Surroundings, tmp_path: Path
 ) -> None:
-    batch_id = checked_batch(around, tmp_path)
-    approve(around, batch_id)
-    send_all(around, batch_id, Accepting())
+    batch_id = sent_batch(around, tmp_path)
     prepared = prepare(around, batch_id)
     _is_opened(around, batch_id, 2)
 
