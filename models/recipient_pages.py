@@ -17,7 +17,7 @@ from sqlmodel import Session, col, func, select
 from domain.frames import MESSAGES, ROW
 from models.bulk import read
 from models.recipients import DELIVERY, HELD, SINCE, UTC_SECONDS
-from models.tables import RETURNED, Receipt, Recipient
+from models.tables import EXCEPTIONAL, RETURNED, Receipt, Recipient
 
 
 class Filter(StrEnum):
@@ -38,12 +38,10 @@ class Filter(StrEnum):
     """Rows that cannot be used."""
 
 
-_EXCEPTIONAL = "m.state IN ('failed', 'in_doubt', 'unresolved')"
-"""In the words of the partial index."""
 _PENDING_TOO = """EXISTS (SELECT 1 FROM message o WHERE o.batch_id = m.batch_id AND o.row = m.row
     AND o.state IN ('pending', 'in_doubt', 'unresolved') AND o.state <> m.state)"""
 _OF_MESSAGES = f"""SELECT DISTINCT m.row FROM message m JOIN recipient r ON r.batch_id = m.batch_id AND r.row = m.row
-    WHERE m.batch_id = :batch_id AND m.row > :after AND m.row <= :to AND {_EXCEPTIONAL} AND m.state = '{{state}}'
+    WHERE m.batch_id = :batch_id AND m.row > :after AND m.row <= :to AND {EXCEPTIONAL} AND m.state = '{{state}}'
     AND r.sent_at IS NULL {{but}} ORDER BY m.row LIMIT :limit"""
 _OF_RECIPIENTS = """SELECT r.row FROM recipient r WHERE r.batch_id = :batch_id AND r.row > :after AND r.row <= :to {where}
     ORDER BY r.row LIMIT :limit"""
@@ -53,7 +51,7 @@ _QUERIES = {
     Filter.BAD: _OF_RECIPIENTS.format(where="AND NOT r.valid"),
     Filter.WAITING: _OF_RECIPIENTS.format(
         where=f"""AND r.valid AND r.sent_at IS NULL AND NOT EXISTS (SELECT 1 FROM message m
-        WHERE m.batch_id = r.batch_id AND m.row = r.row AND {_EXCEPTIONAL} AND NOT (m.state = 'failed' AND {_PENDING_TOO}))"""
+        WHERE m.batch_id = r.batch_id AND m.row = r.row AND {EXCEPTIONAL} AND NOT (m.state = 'failed' AND {_PENDING_TOO}))"""
     ),
     Filter.NOT_SENT: _OF_MESSAGES.format(state="failed", but=f"AND NOT {_PENDING_TOO}"),
     # Of two doubts the one that is still being looked into speaks for the row, as it does in the counts.

@@ -1,3 +1,4 @@
+# ruff: noqa: S608  the queries are put together of constants of ours
 """Recipients and their messages: who is in a batch and what became of each."""
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from domain.finding import buckets
 from domain.frames import MESSAGES, ROW
 from domain.states import MessageState
 from models.bulk import insert, read
-from models.tables import AddressRows, Batch, Recipient, Request, UtcDateTime
+from models.tables import EXCEPTIONAL, AddressRows, Batch, Recipient, Request, UtcDateTime
 
 HELD = "suppressed"
 """The code of a request that holds the people who were left out of a send."""
@@ -56,11 +57,11 @@ def replace_all(session: Session, batch_id: int, recipients: pl.DataFrame) -> No
 # worst thing that a person may have to look at names it. Few messages are exceptions, and their
 # partial index holds just those, so this costs the same for a thousand and for a million rows.
 _EXCEPTIONS = text(
-    """
+    f"""
     SELECT worst, count(*) FROM (
         SELECT m.row, max(CASE m.state WHEN 'in_doubt' THEN 3 WHEN 'unresolved' THEN 2 ELSE 1 END) AS worst
         FROM message m JOIN recipient r ON r.batch_id = m.batch_id AND r.row = m.row
-        WHERE m.batch_id = :batch_id AND m.state IN ('failed', 'in_doubt', 'unresolved') AND r.sent_at IS NULL
+        WHERE m.batch_id = :batch_id AND {EXCEPTIONAL} AND r.sent_at IS NULL
           AND NOT EXISTS (
             SELECT 1 FROM message o WHERE o.batch_id = m.batch_id AND o.row = m.row AND o.state = 'pending'
               AND m.state = 'failed')
@@ -71,15 +72,15 @@ _EXCEPTIONS = text(
 
 
 _OF_ONE_CHANNEL = text(
-    """
+    f"""
     SELECT CASE state WHEN 'in_doubt' THEN 3 WHEN 'unresolved' THEN 2 ELSE 1 END AS worst, count(*) FROM message
-    WHERE batch_id = :batch_id AND state IN ('failed', 'in_doubt', 'unresolved') GROUP BY worst
+    WHERE batch_id = :batch_id AND {EXCEPTIONAL} GROUP BY worst
     """
 )
 _SOME_EXCEPTIONS = text(
-    """
+    f"""
     SELECT count(*) FROM (SELECT 1 FROM message
-        WHERE batch_id = :batch_id AND state IN ('failed', 'in_doubt', 'unresolved') LIMIT :most) AS few
+        WHERE batch_id = :batch_id AND {EXCEPTIONAL} LIMIT :most) AS few
     """
 )
 
@@ -130,14 +131,14 @@ _PLAIN = "state = 'accepted' AND delivery IS NULL"
 def _plain(session: Session, batch_id: int, *, silent_since: datetime) -> pl.DataFrame:
     """MESSAGES that were accepted and of which nothing was heard since: all of them but a few, so they are read lean."""
     time = UTC_SECONDS[session.connection().dialect.name]
-    members = f"SELECT request, row FROM message WHERE batch_id = :batch_id AND {_PLAIN} ORDER BY request, position"  # noqa: S608  a constant of ours
+    members = f"SELECT request, row FROM message WHERE batch_id = :batch_id AND {_PLAIN} ORDER BY request, position"
     found = read(
         session, text(members), {"batch_id": batch_id}, schema=pl.Schema({"request": pl.Int64, ROW: pl.UInt32})
     )
     # What is the same for all members of a request is read once a request.
     of_request = f"""SELECT request, min(channel), {time.format("max(sent_at)")},
         CASE WHEN max(sent_at) < :since THEN 'silent' END
-        FROM message WHERE batch_id = :batch_id AND {_PLAIN} GROUP BY request"""  # noqa: S608  constants of ours
+        FROM message WHERE batch_id = :batch_id AND {_PLAIN} GROUP BY request"""
     shared = read(
         session,
         text(of_request).bindparams(SINCE),
@@ -171,10 +172,10 @@ def messages(session: Session, batch_id: int, *, stopped: bool, silent_since: da
         MESSAGES in no order; who was left out as suppressed is `held`.
     """
     time = UTC_SECONDS[session.connection().dialect.name]
-    held = f"(SELECT number FROM request WHERE batch_id = :batch_id AND code = '{HELD}')"  # noqa: S608  a constant of ours
+    held = f"(SELECT number FROM request WHERE batch_id = :batch_id AND code = '{HELD}')"
     query = f"""SELECT row, channel, CASE WHEN state = 'failed' AND request IN {held} THEN 'held' ELSE state END, detail,
         {time.format("sent_at")}, {DELIVERY}, delivery_detail, {time.format("delivery_at")} FROM message
-        WHERE batch_id = :batch_id AND NOT ({_PLAIN}) ORDER BY request, position"""  # noqa: S608  constants of ours
+        WHERE batch_id = :batch_id AND NOT ({_PLAIN}) ORDER BY request, position"""
     parameters = {"batch_id": batch_id, "since": silent_since}
     odd = read(session, text(query).bindparams(SINCE), parameters, schema=pl.Schema(MESSAGES))
     frame = pl.concat([_plain(session, batch_id, silent_since=silent_since), odd])
@@ -220,7 +221,7 @@ def deliveries(session: Session, batch_id: int, *, silent_since: datetime) -> di
     """
     query = f"""SELECT channel, delivery, count(*) FROM (SELECT channel, {DELIVERY} AS delivery FROM message
         WHERE batch_id = :batch_id AND (state = 'accepted' OR delivery IS NOT NULL)) AS known
-        GROUP BY channel, delivery"""  # noqa: S608  constants of ours
+        GROUP BY channel, delivery"""
     found: dict[str, dict[str, int]] = {}
     for channel, delivery, number in session.execute(
         text(query).bindparams(SINCE), {"batch_id": batch_id, "since": silent_since}
