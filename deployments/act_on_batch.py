@@ -20,11 +20,13 @@ from tasks.shown import show_batches
 from tasks.surroundings import Surroundings, here
 
 Choice = Literal["Pause", "Resume", "Reject", "Archive"]
-Number = Annotated[int, Field(title="Batch", ge=1)]
-Act = Annotated[Choice, Field(title="What to do")]
-Code = Annotated[str, Field(title="Your code", max_length=40)]
-Email = Annotated[str, Field(title="Your email", max_length=254, pattern=r"^([^@\s]+@[^@\s]+)?$")]
-Comment = Annotated[str, Field(title="Comment", max_length=2000)]
+Number = Annotated[int, Field(json_schema_extra={"title": "Batch"}, ge=1)]
+Act = Annotated[Choice, Field(json_schema_extra={"title": "What to do"})]
+Code = Annotated[str, Field(json_schema_extra={"title": "Your code"}, max_length=40)]
+Email = Annotated[
+    str, Field(json_schema_extra={"title": "Your email"}, max_length=254, pattern=r"^([^@\s]+@[^@\s]+)?$")
+]
+Comment = Annotated[str, Field(json_schema_extra={"title": "Comment"}, max_length=2000)]
 _RIGHTS = {"Pause": Right.PAUSE, "Resume": Right.PAUSE, "Reject": Right.DECIDE, "Archive": Right.ARCHIVE}
 _DONE = {"Pause": "paused", "Resume": "going on", "Reject": "rejected", "Archive": "archived"}
 

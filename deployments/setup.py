@@ -9,7 +9,7 @@ import asyncio
 import importlib
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 import yaml
 from prefect import Flow
@@ -23,7 +23,6 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from pydantic import SecretStr
-from pydantic.fields import FieldInfo
 
 from deployments.form import offer_processes
 from settings import SANDBOX_SENDGRID_KEY, SANDBOX_TWILIO_SID, SANDBOX_TWILIO_TOKEN, Settings, load
@@ -156,7 +155,7 @@ async def _deploy(client: PrefectClient, entry: dict[str, Any], settings: Settin
         tags=entry.get("tags", []),
         work_pool_name=entry["work_pool"]["name"],
         job_variables=entry["work_pool"]["job_variables"],
-        parameter_openapi_schema=form_of(flow),
+        parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
         pull_steps=[],
         path=".",
         schedules=[_schedule(schedule, active=active) for schedule in entry.get("schedules", [])],
@@ -167,16 +166,6 @@ async def _deploy(client: PrefectClient, entry: dict[str, Any], settings: Settin
         if limit
         else None,
     )
-
-
-def form_of(flow: Flow[Any, Any]) -> dict[str, Any]:
-    """The schema of a flow's form, with the titles that its parameters are annotated with; Prefect shows bare names."""
-    schema = parameter_schema(flow).model_dump_for_openapi()
-    for name, hint in get_type_hints(flow.fn, include_extras=True).items():
-        for note in getattr(hint, "__metadata__", ()):
-            if isinstance(note, FieldInfo) and note.title:
-                schema["properties"][name]["title"] = note.title
-    return schema
 
 
 def _schedule(entry: dict[str, Any], *, active: bool) -> DeploymentScheduleCreate:

@@ -16,11 +16,13 @@ from tasks.recovery import CREATE
 from tasks.runs import start_run
 from tasks.surroundings import here
 
-Process = Annotated[str, Field(title="Select A Process")]
-File = Annotated[str, Field(title="File", min_length=1, max_length=2000)]
-Code = Annotated[str, Field(title="Your code", max_length=40)]
-Sender = Annotated[str, Field(title="Sender Email", max_length=254, pattern=r"^([^@\s]+@[^@\s]+)?$")]
-Name = Annotated[str, Field(title="Batch Name", max_length=200)]
+Process = Annotated[str, Field(json_schema_extra={"title": "Select A Process"})]
+File = Annotated[str, Field(json_schema_extra={"title": "File"}, min_length=1, max_length=2000)]
+Code = Annotated[str, Field(json_schema_extra={"title": "Your code"}, max_length=40)]
+Sender = Annotated[
+    str, Field(json_schema_extra={"title": "Sender Email"}, max_length=254, pattern=r"^([^@\s]+@[^@\s]+)?$")
+]
+Name = Annotated[str, Field(json_schema_extra={"title": "Batch Name"}, max_length=200)]
 
 
 @flow(name=CREATE)

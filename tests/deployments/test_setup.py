@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect import Flow
 from prefect.events.schemas.automations import AutomationCore
 from prefect.server.events.actions import SendNotification
 from prefect.server.events.schemas.automations import AutomationCreate
+from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import is_valid_schema, validate
 
 from deployments.act_on_batch import act_on_batch
 from deployments.form import offer_processes, offering
-from deployments.setup import PREFECT_YAML, form_of
+from deployments.setup import PREFECT_YAML
 from domain.milestones import Milestone
 from flows.create_batch import create_batch
 from models import processes
@@ -27,6 +29,11 @@ from tests.tasks.test_milestones import beside
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "notify-approvers.yaml"
 GIVEN = {"process": "small", "file": "/data/list.csv", "sender": "op@acme.example"}
+
+
+def form_of(flow: Flow[Any, Any]) -> dict[str, Any]:
+    """As Prefect makes it, whoever deploys."""
+    return parameter_schema(flow).model_dump_for_openapi()
 
 
 class Form:
@@ -106,6 +113,15 @@ def test_the_form_refuses_what_cannot_be_meant(name: str, value: str) -> None:
     schema = offering(form_of(create_batch), {"small": "Small"})
 
     assert validate({**GIVEN, name: value}, schema, raise_on_error=False)
+
+
+def test_the_form_of_a_batch_has_the_words_of_the_screen() -> None:
+    schema = form_of(create_batch)
+
+    assert [field["title"] for field in schema["properties"].values()] == [
+        "Select A Process", "File", "Your code", "Sender Email", "Batch Name",
+    ]  # fmt: skip
+    assert schema["properties"]["process"]["description"] == "A live process."
 
 
 def test_the_form_of_acts_has_no_default_act() -> None:

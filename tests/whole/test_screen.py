@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browsers import browser, press, tab_to
-from tests.whole.installation import APPROVER, OPERATOR, PROCESS, Installation, until
+from tests.whole.installation import APPROVER, OPERATOR, PROCESS, Installation
 from tests.whole.people import crowd, people, read_csv, write_csv
 from tests.whole.test_prefect_ui import field
 
@@ -164,8 +164,9 @@ def test_a_send_is_paused_resumed_and_rejected_half_way_by_keyboard_alone(
     press(approver, "Reject")
     expect(approver.get_by_text("Admin Rejection").first).to_be_visible()
 
-    view = until(lambda: (now := staffed.show(batch_id))["counts"]["in_doubt"] == 0 and now, what="the last answers")
+    staffed.await_end(staffed.show(batch_id)["flow_run_id"])  # the last answers have come
     staffed.set_faults()
+    view = staffed.show(batch_id)
     arrived = staffed.arrived(persons)
     assert view["phase"] == "stopped"
     assert 0 < view["counts"]["pending"] < view["counts"]["valid"]
