@@ -251,12 +251,7 @@ def reject(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False)
     around = surroundings()
     who = acts.acting(around, by, Right.DECIDE, what="The approver", via=VIA, comment=comment)
     acts.reject(around, batch_id, who=who)
-    view = _view(batch_id)
-    _done(
-        batch_id,
-        f"is rejected; {view['counts']['sent']:,} of {view['counts']['rows']:,} had been sent",
-        as_json=as_json,
-    )
+    _done(batch_id, f"is rejected; {acts.how_far(around, batch_id)}", as_json=as_json)
 
 
 @app.command()
@@ -267,8 +262,7 @@ def pause(batch_id: Id, by: By, comment: Comment = "", as_json: AsJson = False) 
     around = surroundings()
     who = acts.acting(around, by, Right.PAUSE, what="The approver", via=VIA, comment=comment)
     acts.pause(around, batch_id, who=who)
-    counts = _view(batch_id)["counts"]
-    sent = f"{counts['sent']:,} of {counts['rows']:,} have been sent"
+    sent = acts.how_far(around, batch_id)
     _done(batch_id, f"is paused; {sent}. Let it go on: bulk-sender batch resume {batch_id} --by EMAIL", as_json=as_json)
 
 

@@ -93,6 +93,7 @@ class Progress:
     Attributes:
         counts: of recipients.
         is_exact: whether they are of this moment.
+        on_the_way: messages that had left when the batch was halted, and are not answered yet.
         parts: the same as a chart.
         moves: whether it moves by itself now.
         asks_every: seconds after which the page looks again; 0 where nothing can change any more.
@@ -102,6 +103,7 @@ class Progress:
 
     counts: Counts
     is_exact: bool
+    on_the_way: int
     parts: list[charts.Part]
     moves: bool
     asks_every: int
@@ -308,7 +310,7 @@ def _add_acts(router: APIRouter, around: Surroundings) -> None:  # noqa: C901  a
     def _pause(batch_id: BatchId, who: Signed, comment: Comment = "") -> Response:
         def pause() -> str:
             acts.pause(around, batch_id, who=who.person(comment.strip()))
-            return f"Paused. {_left(around, batch_id)}"
+            return f"Paused. {acts.how_far(around, batch_id)}."
 
         return _acted(pause, then=f"/batches/{batch_id}")
 
@@ -415,12 +417,6 @@ def _acted(act: Callable[[], str], *, then: str) -> Response:
     return go(then, say=said)
 
 
-def _left(around: Surroundings, batch_id: int) -> str:
-    with around.database.read() as session:
-        batch = batches.by_id(session, batch_id)
-        return f"{batch.sent:,} of {batch.row_count:,} had left by then."
-
-
 def _is_sent(batch: Batch) -> bool:
     return batch.phase in {Phase.SENDING, Phase.PAUSED, Phase.SETTLING, Phase.FINISHED} or (
         batch.phase == Phase.STOPPED and batch.sent > 0
@@ -431,7 +427,9 @@ def _progress(session: Session, head: Head, standings: Standings, paces: Paces) 
     batch = head.batch
     channels = len(processes.definition_of(head.version).channels)
     found, is_exact = standings.counts_of(session, batch, channels=channels)
-    moves = batch.phase in MOVING or is_about_to_go(batch)
+    is_halted = batch.phase in {Phase.PAUSED, Phase.STOPPED}
+    on_the_way = requests.on_the_way(session, batches.id_of(batch)) if is_halted else 0
+    moves = batch.phase in MOVING or is_about_to_go(batch) or on_the_way > 0
     done = found.valid - found.pending
     rate = paces.of(batches.id_of(batch), done=done) if batch.phase == Phase.SENDING else None
     waiting = "Stopped" if batch.phase == Phase.STOPPED else "Waiting"
@@ -447,7 +445,7 @@ def _progress(session: Session, head: Head, standings: Standings, paces: Paces) 
     )
     others_act = batch.phase in {Phase.WAITING, Phase.PAUSED}
     asks_every = _MOVING_SECONDS if moves else _STANDING_SECONDS if others_act else 0
-    return Progress(found, is_exact, parts, moves, asks_every, rate, found.pending / rate if rate else None)
+    return Progress(found, is_exact, on_the_way, parts, moves, asks_every, rate, found.pending / rate if rate else None)
 
 
 def _may(session: Session, around: Surroundings, who: Who, batch: Batch) -> May:

@@ -33,14 +33,14 @@ def routes(around: Surroundings, pages: Pages) -> APIRouter:
     may_decide = [Depends(requires(around, Right.DECIDE))]
     may_archive = [Depends(requires(around, Right.ARCHIVE))]
 
-    def decide(batch_id: int, act: Callable[[], None], *, done: str, then: str) -> Response:
+    def decide(batch_id: int, act: Callable[[], None], *, done: Callable[[], str], then: str) -> Response:
         try:
             act()
         except BulkSenderError as refusal:
             return go(safe_next(then), say=str(refusal), tone="bad")
         with around.database.read() as session:
             name = batches.by_id(session, batch_id).name
-        return go(safe_next(then), say=f"{name} {done}")
+        return go(safe_next(then), say=f"{name} {done()}")
 
     def ask(request: Request, batch_id: int, who: Signed, *, act: str, then: str) -> HTMLResponse:
         with around.database.read() as session:
@@ -61,7 +61,7 @@ def routes(around: Surroundings, pages: Pages) -> APIRouter:
         act = partial(
             acts.approve, around, batch_id, who=who.person(comment.strip()), seen_revision=revision, later=later
         )
-        return decide(batch_id, act, done="is approved. It is sent from now on.", then=next)
+        return decide(batch_id, act, done=lambda: "is approved. It is sent from now on.", then=next)
 
     @router.get("/batches/{batch_id}/reject", dependencies=may_decide)
     def _ask_reject(request: Request, batch_id: BatchId, who: Signed, next: str = "/") -> HTMLResponse:  # noqa: A002  as the form calls it
@@ -78,7 +78,12 @@ def routes(around: Surroundings, pages: Pages) -> APIRouter:
         act = partial(
             acts.reject, around, batch_id, who=who.person(comment.strip()), seen_revision=revision, later=later
         )
-        return decide(batch_id, act, done="is rejected. What had not left by now will not be sent.", then=next)
+        return decide(
+            batch_id,
+            act,
+            done=lambda: f"is rejected; {acts.how_far(around, batch_id)}. Nothing more leaves.",
+            then=next,
+        )
 
     @router.get("/batches/{batch_id}/archive", dependencies=may_archive)
     def _ask_archive(request: Request, batch_id: BatchId, who: Signed, next: str = "/") -> HTMLResponse:  # noqa: A002  as the form calls it
@@ -87,6 +92,6 @@ def routes(around: Surroundings, pages: Pages) -> APIRouter:
     @router.post("/batches/{batch_id}/archive", dependencies=may_archive)
     def _archive(batch_id: BatchId, who: Signed, comment: Comment = "", next: Next = "/") -> Response:  # noqa: A002  as the form calls it
         act = partial(acts.archive, around, batch_id, who=who.person(comment.strip()), later=later)
-        return decide(batch_id, act, done="is archived. Tick Archived above the list to see it.", then=next)
+        return decide(batch_id, act, done=lambda: "is archived. Tick Archived above the list to see it.", then=next)
 
     return router

@@ -228,6 +228,19 @@ def pause(around: Surroundings, batch_id: int, *, who: Person) -> None:
     tell(around)
 
 
+def how_far(around: Surroundings, batch_id: int) -> str:
+    """What had left of a batch that was halted, without a full stop."""
+    with around.database.read() as session:
+        batch = batches.by_id(session, batch_id)
+        said, on_the_way = (
+            f"{batch.sent:,} of {batch.row_count:,} had been sent",
+            requests.on_the_way(session, batch_id),
+        )
+    if not on_the_way:
+        return said
+    return f"{said}, and {'1 message was on its' if on_the_way == 1 else f'{on_the_way:,} messages were on their'} way"
+
+
 class Settled(StrEnum):
     """What a person can say of unresolved messages."""
 

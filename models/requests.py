@@ -489,6 +489,14 @@ _MOVE = text(
 )
 
 
+def on_the_way(session: Session, batch_id: int) -> int:
+    """How many messages have left, or are about to, without an answer yet; a batch that was stopped waits for no others."""
+    query = select(func.coalesce(func.sum(Request.size), 0)).where(
+        Request.batch_id == batch_id, Request.state == RequestState.INTENT, text(OPEN)
+    )
+    return int(session.exec(query).one())
+
+
 def doubt_expired(session: Session, batch_id: int, *, now: datetime) -> int:
     """Put every intent whose lease ran out in doubt: its worker died between the intent and the answer.
 

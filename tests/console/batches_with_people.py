@@ -85,10 +85,24 @@ def laid_out(around: Surroundings, batch_id: int, *, channels: Sequence[str] = (
 
 def sent(around: Surroundings, batch_id: int, number: int, state: RequestState, *, detail: str | None = None) -> None:
     """Let a request be made, and end so."""
+    left(around, batch_id, number)
+    answered(around, batch_id, number, state, detail=detail)
+
+
+def left(around: Surroundings, batch_id: int, number: int) -> None:
+    """Let a request be made."""
     with around.database.write() as session:
         until = NOW + timedelta(minutes=1)
         token = f"token-{number}"
         assert requests.claim(session, batch_id, {number: "digest"}, token=token, lease_until=until, now=NOW)
+
+
+def answered(
+    around: Surroundings, batch_id: int, number: int, state: RequestState, *, detail: str | None = None
+) -> None:
+    """Let a request that was made end so."""
+    with around.database.write() as session:
+        token = f"token-{number}"
         answer = Answered(number, state, detail=detail)
         if state is RequestState.UNRESOLVED:
             doubt = Answered(number, RequestState.IN_DOUBT, detail=detail)

@@ -175,7 +175,7 @@ def test_the_send_moves_by_itself_and_the_page_changes_with_its_phase(browser: B
         sent(place.around, place.sending, 1, RequestState.ACCEPTED)
         expect(page.locator("#progress-title")).to_have_text("2,000/2,001 Sent")
         page.get_by_role("button", name="Pause").click()
-        expect(page.locator("#notices")).to_contain_text("2,000 of 2,001 had left by then")
+        expect(page.locator("#notices")).to_contain_text("2,000 of 2,001 had been sent")
         page.get_by_role("button", name="Resume").click()
         expect(page.get_by_role("button", name="Pause")).to_be_visible()
         set_columns(place.around, "batch", f"id = {place.sending}", phase=Phase.FINISHED.value)

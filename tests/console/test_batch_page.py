@@ -23,8 +23,10 @@ from tests.console.batches_with_people import (
     HOSTILE,
     OPERATOR,
     RIGHT_TO_LEFT,
+    answered,
     created,
     laid_out,
+    left,
     rows_of,
     sent,
     set_columns,
@@ -197,7 +199,7 @@ def test_a_send_is_paused_resumed_and_rejected_half_way(ready: Surroundings, add
     here = f"/batches/{batch_id}"
 
     said = post(approver, f"{here}/pause", here).text
-    assert "Paused. 1,000 of 1,001 had left by then." in said
+    assert "Paused. 1,000 of 1,001 had been sent." in said
     assert f'action="{here}/resume"' in said
     said = post(approver, f"{here}/resume", here).text
     assert "It goes on" in said
@@ -207,6 +209,28 @@ def test_a_send_is_paused_resumed_and_rejected_half_way(ready: Surroundings, add
     assert re.search(r'<dt>Stopped</dt>\s*<dd class="figure">\s*1\s*</dd>', said)
     assert [act for act, _, _ in acts_of(ready, batch_id)][-3:] == ["pause", "resume", "reject"]
     assert acts_of(ready, batch_id)[-1] == ("reject", email_of(Role.APPROVER), "wrong list")
+
+
+def test_what_is_on_the_way_when_a_batch_is_rejected_is_said_until_it_is_answered(
+    ready: Surroundings, address: str, tmp_path: Path
+) -> None:
+    batch_id = created(ready, tmp_path, rows_of(1001))
+    laid_out(ready, batch_id)
+    sent(ready, batch_id, 0, RequestState.ACCEPTED)
+    left(ready, batch_id, 1)
+    approver = signed_in(ready, address, Role.APPROVER)
+    here = f"/batches/{batch_id}"
+
+    said = post(approver, f"{here}/reject", here, revision="0", next=here).text
+    assert "is rejected; 1,000 of 1,001 had been sent, and 1 message was on its way. Nothing more leaves." in said
+    assert "1 message is on the way" in said
+    assert f'hx-get="{here}/progress' in said
+
+    answered(ready, batch_id, 1, RequestState.ACCEPTED)
+    now = approver.get(here).text
+    assert "1,001/1,001 Sent" in now
+    assert "on the way" not in now
+    assert f'hx-get="{here}/progress' not in now
 
 
 def test_progress_asks_again_only_while_the_batch_moves(ready: Surroundings, address: str) -> None:
