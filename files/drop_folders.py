@@ -14,6 +14,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,15 +87,14 @@ class DropFolders:
         """
         latest = int(unchanged_since.timestamp() * _MICRO)
         found = []
-        for entry in self._entries(f"{self._root}/{key}/{TAKEN}"):
+        for entry, changed in self._entries(f"{self._root}/{key}/{TAKEN}"):
             parts = _AS_TAKEN.fullmatch(_name(entry))
-            if parts and self._changed(entry) <= latest:
+            if parts and changed <= latest:
                 found.append(self._dropped(key, entry, parts[3], changed=int(parts[1]), token=parts[2]))
-        for entry in self._entries(f"{self._root}/{key}"):
+        for entry, changed in self._entries(f"{self._root}/{key}"):
             name = _name(entry)
             if name.startswith(_HIDDEN) or name.lower().endswith(_UNFINISHED):
                 continue
-            changed = self._changed(entry)
             if changed <= latest:
                 found.append(self._dropped(key, entry, name, changed=changed, token=None))
         return found
@@ -115,10 +115,15 @@ class DropFolders:
             return None
         return Dropped(dropped.key, path, dropped.name, dropped.size, dropped.changed, token, dropped.is_link)
 
-    def copy(self, taken: Dropped, to: Path) -> None:
-        """Copy a file that was taken; a link is never followed."""
-        with self._open(taken.path) as source, to.open("wb") as target:
+    def copy(self, taken: Dropped, to: Path) -> bool:
+        """Copy a file that was taken, unless somebody else was done with it first; a link is never followed."""
+        try:
+            source = self._open(taken.path)
+        except FileNotFoundError:
+            return False
+        with source, to.open("wb") as target:
             shutil.copyfileobj(source, target, 1024 * 1024)
+        return True
 
     def finish(self, taken: Dropped, folder: str, *, reason: str | None = None) -> None:
         """Put a file that was taken into `done` or `failed`, there with the reason beside it; never over another."""
@@ -131,16 +136,22 @@ class DropFolders:
             self._write(f"{target}.reason.txt", reason + "\n")
         try:
             self._move(taken.path, target)
-        except FileNotFoundError:
-            return  # somebody else was done with it first
+        except FileNotFoundError:  # somebody else was done with it first
+            if reason is not None and not self._files.exists(target):
+                self._files.rm_file(f"{target}.reason.txt")
 
-    def _entries(self, folder: str) -> list[dict[str, Any]]:
+    def _entries(self, folder: str) -> list[tuple[dict[str, Any], int]]:
+        """Files of a folder by name, each with when it was last written to; not those that somebody takes meanwhile."""
         try:
             self._files.invalidate_cache()
             entries = self._files.ls(folder, detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted((one for one in entries if one["type"] == "file" or one.get("islink")), key=_name)
+        found = []
+        for entry in sorted((one for one in entries if one["type"] == "file" or one.get("islink")), key=_name):
+            with suppress(FileNotFoundError):
+                found.append((entry, self._changed(entry)))
+        return found
 
     def _dropped(self, key: str, entry: dict[str, Any], name: str, *, changed: int, token: str | None) -> Dropped:
         return Dropped(

@@ -57,10 +57,12 @@ def _bring(around: Surroundings, folders: DropFolders, dropped: Dropped, *, star
         if taken is None:
             return None
         try:
-            _make(around, folders, taken, start=start)
+            made = _make(around, folders, taken, start=start)
         except (FileProblem, NotAllowed, NotFound) as refusal:
             folders.finish(taken, FAILED, reason=str(refusal))
             return FAILED
+        if made is None:
+            return None
         folders.finish(taken, DONE)
     except Exception as fault:  # noqa: BLE001  one file must not keep the others from their turn
         _logger.warning(
@@ -70,8 +72,8 @@ def _bring(around: Surroundings, folders: DropFolders, dropped: Dropped, *, star
     return DONE
 
 
-def _make(around: Surroundings, folders: DropFolders, taken: Dropped, *, start: Start) -> int:
-    """The batch of a file that was taken; the same one again for the same file."""
+def _make(around: Surroundings, folders: DropFolders, taken: Dropped, *, start: Start) -> int | None:
+    """The batch of a file that was taken, the same one again for the same file; None if somebody else is done with it."""
     limit = limits(around).bytes
     if taken.is_link:
         raise NotAllowed("This is a link to another place. Drop the file itself.")
@@ -82,7 +84,8 @@ def _make(around: Surroundings, folders: DropFolders, taken: Dropped, *, start: 
         )
     with scratch(around) as folder:
         copy = Path(folder) / f"dropped{Path(taken.name).suffix.lower()[:10]}"
-        folders.copy(taken, copy)
+        if not folders.copy(taken, copy):
+            return None
         with copy.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         sender = around.settings.inbox_sender or ""

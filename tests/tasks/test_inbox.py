@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -315,6 +316,36 @@ def test_sweeps_at_once_make_one_batch_of_each_file(with_inbox: Surroundings, bo
     assert all(isinstance(end, Swept) and end.left == 0 for end in ends), ends
     assert sorted(batch.file_name for batch in made(with_inbox)) == ["list-0.csv", "list-1.csv", "list-2.csv"]
     assert lying(box) == ["done/list-0.csv", "done/list-1.csv", "done/list-2.csv"]
+
+
+@pytest.mark.parametrize("step", ["_changed", "copy", "finish"])
+@pytest.mark.parametrize("text", [LIST, "colour\nred\n"], ids=["good", "bad"])
+@pytest.mark.parametrize("taken", [False, True], ids=["dropped", "taken before"])
+def test_another_sweep_that_is_done_first_is_no_trouble(
+    with_inbox: Surroundings, box: Path, monkeypatch: pytest.MonkeyPatch, step: str, text: str, taken: bool
+) -> None:
+    drop(box, text=text)
+    if taken:
+        with monkeypatch.context() as patch:
+            killed_at(STEPS["after the copy"], patch)
+            with pytest.raises(Killed):
+                sweep(with_inbox, start=start)
+    real = getattr(DropFolders, step)
+    others: list[Swept | None] = []
+
+    def after_another_sweep(*given: Any, **named: Any) -> Any:
+        if not others:
+            others.append(None)
+            others.append(sweep(with_inbox, start=start))
+        return real(*given, **named)
+
+    monkeypatch.setattr(DropFolders, step, after_another_sweep)
+
+    swept = sweep(with_inbox, start=start)
+
+    assert (swept.left, others[1]) == (0, Swept(made=1) if text == LIST else Swept(failed=1))
+    assert len(made(with_inbox)) == (text == LIST)
+    assert lying(box) == (["done/march.csv"] if text == LIST else ["failed/march.csv", "failed/march.csv.reason.txt"])
 
 
 def test_a_file_that_two_have_taken_out_of_a_bucket_is_one_batch(
