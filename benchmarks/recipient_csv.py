@@ -18,7 +18,7 @@ import polars as pl
 
 from benchmarks.check import ROOMY, beginning
 from benchmarks.measure import Comparison, Job, Missing, main
-from domain.columns import recognise
+from domain.columns import recognise, titles
 from domain.processes import ProcessDefinition, read_definition
 from domain.validation import judge
 from files.reading import read
@@ -70,7 +70,7 @@ def _ours(path: Path, *, channel: str) -> Job:
     small = beginning(source)
 
     def check(source: Path = source) -> int:
-        table = read(source, file_name=source.name, limits=ROOMY)
+        table = read(source, file_name=source.name, limits=ROOMY, titles=titles(definition), with_others=False)
         columns = recognise(table.layout.header, definition, file_name=source.name)
         recipients = judge(table.rows, columns, definition).recipients
         return recipients.height - int(recipients["valid"].sum())

@@ -38,7 +38,9 @@ class Checked:
     found: Found
 
 
-def check(around: Surroundings, path: Path, definition: ProcessDefinition, *, file_name: str) -> Checked:
+def check(
+    around: Surroundings, path: Path, definition: ProcessDefinition, *, file_name: str, with_others: bool = True
+) -> Checked:
     """What a batch of this file would look like beside all batches there are.
 
     Args:
@@ -46,13 +48,16 @@ def check(around: Surroundings, path: Path, definition: ProcessDefinition, *, fi
         path: the recipient file.
         definition: the process.
         file_name: what people call the file.
+        with_others: whether the table has the columns too that are none of the process's.
 
     Raises:
         FileProblem: it cannot be used as a whole.
     """
     with around.database.read() as session:
         others = processes.others_live(session, definition.key)
-    table = read_for(definition, path, file_name=file_name, limits=limits(around), others=others)
+    table = read_for(
+        definition, path, file_name=file_name, limits=limits(around), others=others, with_others=with_others
+    )
     layout = table.layout
     judged = judge_rows(
         table.rows,
@@ -92,7 +97,7 @@ def check_file(
     Raises:
         FileProblem: it cannot be used as a whole.
     """
-    checked = check(around, path, definition, file_name=path.name)
+    checked = check(around, path, definition, file_name=path.name, with_others=bad_rows_to is not None)
     if rows_to is not None:
         with rows_to.open("wb") as file:
             for row in to_objects(checked.judged):

@@ -53,3 +53,9 @@ def header_among(rows: Sequence[Sequence[str | None]], titles: Sequence[str]) ->
 
 def _is_filled(cell: str | None) -> bool:
     return bool(cell and cell.strip())
+
+
+def columns_titled(header: Sequence[str], titles: Sequence[str], *, with_others: bool) -> tuple[int, ...]:
+    """The places of the columns that have one of the titles, or of all."""
+    wanted = {folded(title) for title in titles}
+    return tuple(place for place, title in enumerate(header) if with_others or folded(title) in wanted)

@@ -37,13 +37,15 @@ class Remark(StrEnum):
     """A good phone number that takes no SMS."""
 
 
-VALUES = {"value": pl.String, "remark": pl.String}
+REMARKS = pl.Enum(Remark)
+"""A byte a cell, where a text takes sixteen, and most cells need no remark."""
+VALUES: dict[str, pl.DataType | type[pl.DataType]] = {"value": pl.String, "remark": REMARKS}
 """What a cell means: `value` is its canonical spelling, null where it was not understood, `remark` a Remark or null."""
 MEANING = pl.Struct(VALUES)
 VALUE, REMARK, CELL = pl.col("value"), pl.col("remark"), pl.col("cell")
 NOT_UNDERSTOOD: dict[str, str | None] = {"value": None, "remark": None}
 UNSURE: dict[str, str | None] = {"value": None, "remark": Remark.AMBIGUOUS.value}
-NOTHING = pl.lit(None, pl.String)
+NOTHING, NO_REMARK = pl.lit(None, pl.String), pl.lit(None, REMARKS)
 
 
 def understand(cells: pl.Series, item: DataItem, *, definition: ProcessDefinition) -> pl.DataFrame:  # noqa: PLR0911 - one return a type
@@ -78,7 +80,7 @@ def understand(cells: pl.Series, item: DataItem, *, definition: ProcessDefinitio
 
 def _understood(cells: pl.Series, value: pl.Expr) -> pl.DataFrame:
     """VALUES of a type that needs no remark."""
-    return pl.DataFrame({"cell": cells}).select(value=value, remark=NOTHING)
+    return pl.DataFrame({"cell": cells}).select(value=value, remark=NO_REMARK)
 
 
 def _with_others(known: pl.DataFrame, others: pl.Series, found: pl.DataFrame) -> pl.DataFrame:
@@ -110,7 +112,7 @@ def days(cells: pl.Series, *, pattern: str | None) -> pl.DataFrame:
     A time after the day is left out. The year has four digits unless the process's own format says otherwise.
     """
     asked = pl.DataFrame({"cell": cells})
-    known = asked.select(value=_iso_text(_own_or_iso(CELL, pattern)), remark=NOTHING)
+    known = asked.select(value=_iso_text(_own_or_iso(CELL, pattern)), remark=NO_REMARK)
     others = (known["value"].is_null() & cells.is_not_null()).arg_true()
     odd = asked[others]
     has_serials = pattern is None or not DAY_ZERO.strftime(pattern).isdigit()
@@ -184,7 +186,7 @@ def numbers(cells: pl.Series) -> pl.DataFrame:
 
     All of it is dear, so what is spelt so already is kept out of it.
     """
-    known = pl.DataFrame({"value": cells}).with_columns(remark=NOTHING)
+    known = pl.DataFrame({"value": cells}).with_columns(remark=NO_REMARK)
     others = (~cells.str.contains(CANONICAL_NUMBER).fill_null(value=True)).arg_true()
     if others.is_empty():
         return known
@@ -273,4 +275,4 @@ def _with_placeholders(known: pl.DataFrame) -> pl.DataFrame:
 
 
 def _when(condition: pl.Expr, remark: Remark) -> pl.Expr:
-    return pl.when(condition).then(pl.lit(remark.value))
+    return pl.when(condition).then(pl.lit(remark.value, REMARKS))

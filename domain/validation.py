@@ -79,12 +79,19 @@ def _understood(rows: pl.DataFrame, columns: Columns, definition: ProcessDefinit
 
 def _given(rows: pl.DataFrame, columns: Columns, definition: ProcessDefinition) -> pl.DataFrame:
     """`row`, and `given:` of each item: its text without the spaces around it, null where nothing is left or the file has no column."""
-    found = {GIVEN + name: pl.col(column(place)).str.strip_chars() for name, place in columns.of_item.items()}
+    found = {GIVEN + name: pl.col(column(place)) for name, place in columns.of_item.items()}
     # Files come in pieces, and every step that looks at two columns would first make one piece of each.
-    stripped = rows.select(ROW, **found).rechunk()
-    filled = {name: pl.when(pl.col(name) != "").then(name) for name in found}
+    cells = rows.select(ROW, **found).rechunk()
     names = (GIVEN + item.name for item in definition.data_items)
-    return stripped.select(ROW, **{name: filled.get(name, NO_TEXT) for name in names})
+    return cells.select(ROW, *(_stripped(cells[name]) if name in found else NO_TEXT.alias(name) for name in names))
+
+
+def _stripped(cells: pl.Series) -> pl.Series:
+    """The cells without the spaces around them, null where nothing is left; they themselves where none has any."""
+    stripped = cells.str.strip_chars()
+    if stripped.str.len_bytes().sum() == cells.str.len_bytes().sum() and not (cells == "").any():
+        return cells
+    return stripped.set(stripped == "", None)
 
 
 def _sent(value: pl.Series, given: pl.Series) -> pl.Series:
@@ -203,7 +210,14 @@ def _repeated(cells: pl.DataFrame, definition: ProcessDefinition) -> Iterator[pl
     for item in _addresses(definition).values():
         address = cells[SENT + item.name]
         folded = address.str.to_lowercase() if item.type is ItemType.EMAIL else address
-        yield folded.hash().is_duplicated().alias(REPEATED + item.name)
+        yield _is_repeated(folded.hash()).alias(REPEATED + item.name)
+
+
+def _is_repeated(hashes: pl.Series) -> pl.Series:
+    """Which of them stand there twice; in their order, because a table of all takes ten times the memory."""
+    ordered = hashes.sort()
+    repeated = ordered.filter(ordered == ordered.shift()).unique()
+    return hashes.is_in(repeated.implode())
 
 
 def _twins(facts: pl.DataFrame, definition: ProcessDefinition) -> pl.Series:

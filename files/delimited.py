@@ -21,8 +21,9 @@ import polars as pl
 
 from domain.errors import FileErrorCode, FileProblem
 from domain.frames import ROW, column, without_blank_rows
-from domain.titles import header_among
-from files.encodings import LINE_END, QUOTE, Text, as_text, pieces, refuse_what_is_not_utf8
+from domain.titles import columns_titled, header_among
+from files.cutting import Bounds, Dialect, TooManyRows, cut
+from files.encodings import LINE_END, QUOTE, Text, as_text, refuse_what_is_not_utf8
 from files.handover import mapped, written
 from files.layouts import Layout, Limits
 
@@ -36,7 +37,6 @@ NAMED_SEPARATOR = re.compile(rb"\"?sep=([!#-/:-@\[-`{-~]|\t)\"?(?:\r\n|\r|\n)", 
 """The first line with which Excel is told the separator; it shows no row for it."""
 ESCAPED_QUOTE = b'\\"'
 ESCAPED = re.compile(rb"\\([\"\\])")
-MANY_QUOTES = 100_000
 STAND_IN = "\0"
 """For a quote while the cells are cut; no text that comes so far has one."""
 
@@ -95,7 +95,7 @@ class _Source:
 
 
 def read_delimited(
-    path: Path, *, file_name: str, limits: Limits, titles: Sequence[str] = ()
+    path: Path, *, file_name: str, limits: Limits, titles: Sequence[str] = (), with_others: bool = True
 ) -> tuple[Layout, BinaryIO]:
     """Read a CSV.
 
@@ -104,19 +104,19 @@ def read_delimited(
         file_name: what to call it in messages.
         limits: what reading may cost.
         titles: what its columns may be called, to tell the header from what stands above it.
+        with_others: whether columns with other titles are wanted too.
 
     Returns:
-        The layout, and ROWS without the blank rows as `files.handover` maps them.
+        The layout, and the wanted columns of ROWS without the blank rows, as `files.handover` maps them.
 
     Raises:
         FileProblem: NOT_CSV_OR_EXCEL, UNREADABLE, EMPTY or TOO_LARGE, with the row where one is to blame.
     """
     text = as_text(path, file_name=file_name)
     source = _source(text, file_name=file_name, limits=limits, titles=titles)
-    file = _quick_records(source) or written(_sure_records(source).lazy())
-    records = mapped(file)
-    rows = without_blank_rows(records)
-    if rows.is_empty():
+    wanted = columns_titled(source.header, titles, with_others=with_others)
+    file = _quick_records(source, wanted) or _written(_sure_records(source), wanted)
+    if mapped(file).is_empty():
         raise source.refusal(FileErrorCode.EMPTY, "has no rows below its header. Add the recipients to it.")
     layout = Layout(
         format="csv",
@@ -129,7 +129,7 @@ def read_delimited(
         quotes_all=_quotes_all(source),
         names_separator=source.names_separator,
     )
-    return layout, file if rows is records else written(rows.lazy())
+    return layout, file
 
 
 def _source(text: Text, *, file_name: str, limits: Limits, titles: Sequence[str]) -> _Source:
@@ -220,43 +220,47 @@ def _size(lines: Sequence[str]) -> int:
     return sum(len(line.encode()) for line in lines)
 
 
-def _quick_records(source: _Source) -> BinaryIO | None:
-    """The records below the header by the fast reader where its answer is proven; None where it is not."""
-    content = _with_line_feeds(source)
-    if content is None:
+def _written(records: pl.DataFrame, wanted: Sequence[int]) -> BinaryIO:
+    return written(without_blank_rows(records).select(ROW, *map(column, wanted)))
+
+
+def _quick_records(source: _Source, wanted: tuple[int, ...]) -> BinaryIO | None:
+    """The wanted columns of ROWS without the blank ones, if it is proven that there is one way to read them; else None."""
+    text = source.text
+    if text.quoted and not _is_header_sure(source):
         return None
-    quoted = source.text.quotes > 0
-    lines = pl.scan_csv(
-        content,
-        has_header=False,
-        schema=source.schema,
-        separator=source.separator,
-        quote_char='"' if quoted else None,
-        null_values="",
-        row_index_name=ROW,
-        row_index_offset=source.header_row,
-    )
+    content: Path | bytes = text.source
+    start = text.skipped + source.end
+    if text.returns != text.pairs:
+        lines = _with_line_feeds(source)
+        if lines is None:
+            return None
+        content, start = lines, lines.find(b"\n") + 1 or len(lines)
+    dialect = Dialect(source.separator, source.width, quoted=text.quoted, wanted=wanted)
+    bounds = Bounds(source.limits.rows, source.limits.memory_bytes)
     try:
-        file = written(lines.slice(1, source.limits.rows + 1))
-    except pl.exceptions.PolarsError:
-        return None
-    records = mapped(file)
-    _refuse_too_many(records.height, source)
-    if not quoted or (source.text.quotes > MANY_QUOTES and _quotes_all(source) and _is_all_quoted(records, source)):
-        return file
-    return file if _is_well_quoted(records, source) else None
+        return cut(content, dialect, bounds, start=start, first_row=source.header_row + 1)
+    except TooManyRows as fault:
+        raise _too_many(source) from fault
 
 
-def _with_line_feeds(source: _Source) -> Path | bytes | None:
-    """What the reader can take: with a line feed at the end of each line.
+def _is_header_sure(source: _Source) -> bool:
+    """Whether a reader that forgives nothing reads the same header as the one that found it."""
+    header = io.StringIO(source.text.beginning[source.start : source.end].decode(), newline="")
+    try:
+        return list(csv.reader(header, delimiter=source.separator, strict=True)) == [list(source.header)]
+    except csv.Error:
+        return False
 
-    A carriage return of its own ends a line where all do, or where each record is as wide as the header then.
-    Otherwise it may as well stand in a cell: None.
+
+def _with_line_feeds(source: _Source) -> bytes | None:
+    """The text from its header on, with line feeds for carriage returns that stand alone.
+
+    One ends a line where all do, or where each record is as wide as the header then. Otherwise it may as well stand
+    in a cell: None.
     """
     text = source.text
-    if text.returns == text.pairs:
-        return text.source if source.start == 0 else source.records
-    if text.quotes:
+    if text.quoted:
         return None
     lines = LINE_END.sub(b"\n", source.records)
     separator = source.separator.encode()
@@ -265,60 +269,6 @@ def _with_line_feeds(source: _Source) -> Path | bytes | None:
     ):
         return lines
     return None
-
-
-def _is_all_quoted(records: pl.DataFrame, source: _Source) -> bool:
-    """Whether every cell has quotes around it, and the reader took no others away than it should.
-
-    It forgives quotes inside a cell that are not doubled by leaving them out, and short rows. As many separators
-    with a quote on either side as there must be say that all cells are quoted; then the number of bytes that are
-    gone tells how many quotes were doubled, and their number in the file whether all that were inside a cell were.
-    In a few rows this may come out by chance.
-    """
-    text, width, header = source.text, source.width, source.text.beginning[: source.end]
-    between = b'"%b"' % source.separator.encode()
-    separators = records.height * (width - 1)
-    if width == 1 or text.count(between) - header.count(between) != separators:
-        return False
-    cells = records.select(pl.exclude(ROW).str.len_bytes().cast(pl.Int64).sum()).sum_horizontal().item()
-    ends = (records.height if text.ends_line else records.height - 1) * len(text.line_end)
-    gone = text.size - source.end - cells - separators - ends
-    doubled = gone - 2 * records.height * width
-    is_header_sure = _cut_line(header[source.start :], source) == source.header
-    return text.quotes - header.count(QUOTE) == gone + doubled and is_header_sure
-
-
-def _is_well_quoted(records: pl.DataFrame, source: _Source) -> bool:
-    """Whether quotes stand only around whole cells, and doubled inside those: then there is one way to read them.
-
-    Between a quote that closes and the next that opens there is nothing, which is a doubled quote,
-    or text that begins and ends where a cell does.
-    """
-    edges = b"\r\n" + source.separator.encode()
-    inside, lines = False, 0
-    piece = b""
-    for number, piece in enumerate(pieces(source.text.source)):
-        skipped = source.start + source.text.skipped if number == 0 else 0
-        parts = piece[skipped:].split(QUOTE)
-        outside = parts[inside::2]
-        lines += sum(part.count(b"\n") for part in outside)
-        first, last = not inside, len(parts) % 2 == (0 if inside else 1)
-        inside = inside == (len(parts) % 2 == 1)
-        for place, part in enumerate(outside):
-            opens = place > 0 or not first
-            closes = place < len(outside) - 1 or not last
-            if part and ((opens and part[0] not in edges) or (closes and part[-1] not in edges)):
-                return False
-    return not inside and records.height + 1 == lines + (not piece.endswith(b"\n"))
-
-
-def _cut_line(line: bytes, source: _Source) -> tuple[str, ...] | None:
-    """The cells of what should be one record; None if it is not."""
-    try:
-        records = list(csv.reader(io.StringIO(line.decode(), newline=""), delimiter=source.separator, strict=True))
-    except (csv.Error, UnicodeDecodeError):
-        return None
-    return tuple(records[0]) if len(records) == 1 else None
 
 
 def _sure_records(source: _Source) -> pl.DataFrame:
@@ -420,10 +370,14 @@ def _quote_fault(fault: csv.Error, *, row: int) -> str:
 
 def _refuse_too_many(rows: int, source: _Source) -> None:
     if rows > source.limits.rows:
-        raise source.refusal(
-            FileErrorCode.TOO_LARGE,
-            f"has more than {source.limits.rows:,} rows. Split it and upload the parts one after the other.",
-        )
+        raise _too_many(source)
+
+
+def _too_many(source: _Source) -> FileProblem:
+    return source.refusal(
+        FileErrorCode.TOO_LARGE,
+        f"has more than {source.limits.rows:,} rows. Split it and upload the parts one after the other.",
+    )
 
 
 def _quotes_all(source: _Source) -> bool:

@@ -55,10 +55,9 @@ class Text:
         beginning: its first bytes without the mark.
         encoding: of the file.
         line_end: the first outside quotes.
-        size: bytes of it, without the mark.
-        ends_line: whether it ends with a line end.
-        quotes, returns: how many of each it has.
-        pairs: how many carriage returns have a line feed after them.
+        quoted: whether it has quotes.
+        returns: how many carriage returns it has.
+        pairs: how many of them have a line feed after them.
     """
 
     source: Path | bytes
@@ -66,9 +65,7 @@ class Text:
     beginning: bytes
     encoding: Encoding
     line_end: str
-    size: int
-    ends_line: bool
-    quotes: int
+    quoted: bool
     returns: int
     pairs: int
 
@@ -117,8 +114,7 @@ def as_text(path: Path, *, file_name: str) -> Text:
 
 def _looked_at(source: Path | bytes, *, skipped: int, encoding: Encoding, file_name: str) -> Text:
     """One pass over all bytes."""
-    size, quotes, returns, pairs = -skipped, 0, 0, 0
-    ends_line = False
+    quoted, returns, pairs = False, 0, 0
     first = beginning = b""
     for piece in pieces(source):
         if not first:
@@ -130,22 +126,17 @@ def _looked_at(source: Path | bytes, *, skipped: int, encoding: Encoding, file_n
             raise FileProblem(
                 FileErrorCode.UNREADABLE, f"{file_name} is in an encoding other than UTF-8. {SAVE_AS_UTF8}"
             )
-        size += len(piece)
-        ends_line = piece.endswith((b"\n", b"\r"))
         if b"\r" in piece:
             returns += piece.count(b"\r")
             pairs += piece.count(b"\r\n")
-        if QUOTE in piece:
-            quotes += piece.count(QUOTE)
+        quoted = quoted or QUOTE in piece
     return Text(
         source=source,
         skipped=skipped,
         beginning=beginning,
         encoding=encoding,
         line_end=_line_end(beginning),
-        size=size,
-        ends_line=ends_line,
-        quotes=quotes,
+        quoted=quoted,
         returns=returns,
         pairs=pairs,
     )

@@ -24,6 +24,8 @@ from typing import Any, Never
 import fastexcel  # noqa: F401 - so that no copy has to load it
 
 from domain.errors import FileProblem
+from domain.frames import ROW, column
+from domain.titles import columns_titled
 from files.delimited import read_delimited
 from files.handover import written
 from files.layouts import Limits
@@ -126,15 +128,18 @@ def _limit(*, memory_bytes: int, seconds: int) -> None:
 
 def _parse(order: dict[str, Any], reply: socket.socket) -> None:
     path, file_name = Path(order["path"]), order["file_name"]
-    limits, titles = Limits(**order["limits"]), tuple(order["titles"])
+    limits, titles, with_others = Limits(**order["limits"]), tuple(order["titles"]), order["with_others"]
     try:
         with path.open("rb") as file:
             beginning = file.read(8)
         if is_workbook(beginning):
             layout, cells = read_workbook(path, file_name=file_name, limits=limits, titles=titles)
-            rows = written(cells.lazy())
+            wanted = columns_titled(layout.header, titles, with_others=with_others)
+            rows = written(cells.select(ROW, *map(column, wanted)))
         else:
-            layout, rows = read_delimited(path, file_name=file_name, limits=limits, titles=titles)
+            layout, rows = read_delimited(
+                path, file_name=file_name, limits=limits, titles=titles, with_others=with_others
+            )
     except FileProblem as problem:
         reply.sendall(json.dumps({"code": problem.code, "message": str(problem)}).encode())
         return

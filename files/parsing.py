@@ -91,6 +91,7 @@ class Parser:
                     "PYTHONPATH": str(PROJECT),
                     "PYTHONUTF8": "1",
                     "POLARS_MAX_THREADS": str(PARSER_THREADS),
+                    "OPENBLAS_NUM_THREADS": "1",  # numpy's; nothing here multiplies matrices
                     **ALLOCATORS,
                     "RUST_BACKTRACE": "0",
                 },

@@ -23,13 +23,20 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An uploaded file: how it was laid out, and ROWS without its blank rows."""
+    """An uploaded file: how it was laid out, and ROWS without its blank rows, of all columns or of those asked for."""
 
     layout: Layout
     rows: pl.DataFrame
 
 
-def read(path: Path, *, file_name: str, limits: Limits = DEFAULT_LIMITS, titles: Sequence[str] = ()) -> Table:
+def read(
+    path: Path,
+    *,
+    file_name: str,
+    limits: Limits = DEFAULT_LIMITS,
+    titles: Sequence[str] = (),
+    with_others: bool = True,
+) -> Table:
     """Read a CSV or a workbook; what it is, its content says.
 
     Args:
@@ -38,6 +45,8 @@ def read(path: Path, *, file_name: str, limits: Limits = DEFAULT_LIMITS, titles:
         limits: what reading may cost.
         titles: what the columns may be called, to tell the header from what stands above it, and the sheet
             with the list from the others; the first row of the first sheet without them.
+        with_others: whether columns with other titles are read too. Where nobody looks at them it costs less without;
+            a row that holds something in them alone is still a row.
 
     Raises:
         FileProblem: with what is wrong and the next step. Nothing is ever on disk.
@@ -48,6 +57,7 @@ def read(path: Path, *, file_name: str, limits: Limits = DEFAULT_LIMITS, titles:
         "file_name": file_name,
         "limits": asdict(limits),
         "titles": list(titles),
+        "with_others": with_others,
     }
     with ExitStack() as open_files, nameless_file() as talk:
         found = answer(json.dumps(order).encode(), talk, seconds=limits.seconds, open_files=open_files)

@@ -22,13 +22,22 @@ def read_for(
     file_name: str,
     limits: Limits,
     others: Sequence[ProcessDefinition] = (),
+    with_others: bool = True,
 ) -> Table:
-    """Read a file and make sure that it is one for this process; `others` are those that it may be for instead.
+    """Read a file and make sure that it is one for this process.
+
+    Args:
+        definition: the process.
+        path: the file.
+        file_name: what people call it.
+        limits: what reading may cost.
+        others: processes that it may be for instead.
+        with_others: whether columns are read that are none of the process's.
 
     Raises:
         FileProblem: it cannot be used as a whole; the message says why and what to do.
     """
-    table = read(path, file_name=file_name, limits=limits, titles=titles(definition))
+    table = read(path, file_name=file_name, limits=limits, titles=titles(definition), with_others=with_others)
     made_for = table.layout.made_for
     recognise(
         table.layout.header,

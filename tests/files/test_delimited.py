@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import FileErrorCode, FileProblem
-from files import delimited
+from files import cutting, delimited
 from files.delimited import read_delimited
 from files.handover import mapped
 from files.layouts import Layout, Limits
@@ -325,7 +325,6 @@ def test_much_that_is_quoted_is_read_by_the_fast_reader(
     monkeypatch: pytest.MonkeyPatch, width: int, end: str, last: bool, cell: str
 ) -> None:
     monkeypatch.setattr(delimited, "_sure_records", None)
-    monkeypatch.setattr(delimited, "MANY_QUOTES", 0)
     lines = [["h"] * width, *[[f"x{number}", cell, cell][:width] for number in range(20)]]
     file = io.StringIO()
     csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator=end).writerows(lines)
@@ -352,17 +351,23 @@ SIGNS = ["a", "é", ",", '"', '""', '","', "\n", "\r\n", '"\n"', ' "z"', '"x,y"'
 
 
 @settings(deadline=None, max_examples=500)
-@given(st.lists(st.sampled_from(SIGNS), max_size=14).map("".join), st.sampled_from(["h", "h,k", '"h","k"', "h,k,l"]))
-@example(body='"x" "z",1', header="h,k")
-@example(body='"a,"x",b"', header="h,k")
-@example(body='5" pipe,x\ny,6"', header="h,k")
-def test_the_fast_reader_is_trusted_only_where_the_sure_one_agrees(body: str, header: str) -> None:
+@given(
+    body=st.lists(st.sampled_from(SIGNS), max_size=14).map("".join),
+    header=st.sampled_from(["h", "h,k", '"h","k"', "h,k,l"]),
+    piece=st.integers(1, 20),
+)
+@example(body='"x" "z",1', header="h,k", piece=1)
+@example(body='"a,"x",b"', header="h,k", piece=20)
+@example(body='5" pipe,x\ny,6"', header="h,k", piece=20)
+def test_the_fast_reader_is_trusted_only_where_the_sure_one_agrees(body: str, header: str, piece: int) -> None:
+    """However the text falls into the pieces that it is looked at in."""
     content = f"{header}\n{body}".encode()
     outcome: list[object] = []
     for trusted in (True, False):
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cutting, "PIECE", piece)
             if not trusted:
-                patch.setattr(delimited, "_quick_records", lambda _source: None)
+                patch.setattr(delimited, "_quick_records", lambda _source, _wanted: None)
             try:
                 outcome.append(parsed(content)[1].rows())
             except FileProblem as problem:

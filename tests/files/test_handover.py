@@ -19,7 +19,7 @@ ROWS = pl.DataFrame(
 def test_rows_come_as_they_went_and_outlive_the_file(in_memory: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not in_memory:
         monkeypatch.delattr(os, "memfd_create")
-    with written(ROWS.lazy()) as file:
+    with written(ROWS) as file:
         found = mapped(file)
 
     assert found.equals(ROWS)
@@ -27,7 +27,7 @@ def test_rows_come_as_they_went_and_outlive_the_file(in_memory: bool, monkeypatc
 
 
 def test_no_rows_are_rows_too() -> None:
-    with written(ROWS.lazy().head(0)) as file:
+    with written(ROWS.head(0)) as file:
         assert mapped(file).schema == ROWS.schema
 
 

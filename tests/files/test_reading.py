@@ -560,12 +560,21 @@ def test_limits_are_kept(upload: Upload, limits: Limits, said: str) -> None:
 
 def test_a_file_that_needs_too_much_memory_is_too_large(upload: Upload) -> None:
     """A reader whose memory is refused dies at once, or now and then stands still without a word."""
-    content = b"name,email\n" + b"Anna Smith,anna.smith@example.com\n" * 2_500_000
+    content = b"name,email\n" + b'"Anna\rSmith",anna.smith@example.com\n' * 2_500_000
 
     problem = refusal(upload, content, limits=Limits(memory_bytes=600 * 2**20, rows=3_000_000))
 
     assert problem.code is FileErrorCode.TOO_LARGE
     assert "more than 600 MB of memory" in str(problem)
+
+
+def test_no_more_is_handed_over_than_there_may_be_memory(upload: Upload) -> None:
+    width = 21
+    content = b",".join([b"a"] * width) + b"\n" + (b"," * (width - 1) + b"\n") * 1_900_000
+
+    problem = refusal(upload, content, limits=Limits(memory_bytes=600 * 2**20))
+
+    assert problem.code is FileErrorCode.TOO_LARGE
 
 
 def _dying(script: str) -> tuple[str, ...]:
