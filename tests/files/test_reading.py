@@ -57,12 +57,17 @@ def upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Tab
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
 
     def upload(
-        content: bytes, *, name: str = "list.xlsx", limits: Limits | None = None, titles: tuple[str, ...] = ()
+        content: bytes,
+        *,
+        name: str = "list.xlsx",
+        limits: Limits | None = None,
+        titles: tuple[str, ...] = (),
+        with_others: bool = True,
     ) -> Table:
         path = tmp_path / "upload"
         path.write_bytes(content)
         try:
-            return read(path, file_name=name, limits=limits or Limits(), titles=titles)
+            return read(path, file_name=name, limits=limits or Limits(), titles=titles, with_others=with_others)
         finally:
             assert list(temporary.iterdir()) == []
 
@@ -92,6 +97,25 @@ def test_a_workbook_is_read_whatever_it_is_called(upload: Upload) -> None:
 
     assert (table.layout.format, table.layout.sheet, table.layout.header) == ("xlsx", "List", ("name", "email"))
     assert table.rows.rows() == [(2, "Anna", "a@b.com")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"note,E-Mail,x\n1,a@b.com,2\n,,\n3,,\n",
+        b'note,E-Mail,x\n"1 ""2""",a@b.com,2\n,,\n"l\rm",,\n',  # not read by the fast reader
+        workbook(lines(["note", "E-Mail", "x"], [1, "a@b.com", 2], [], [3])),
+    ],
+)
+def test_columns_that_nobody_asked_for_are_left_out_and_their_rows_are_not(upload: Upload, content: bytes) -> None:
+    table = upload(content, titles=("email",), with_others=False)
+
+    assert table.layout.header == ("note", "E-Mail", "x")
+    assert table.rows.to_dict(as_series=False) == {"row": [2, 4], "c1": ["a@b.com", None]}
+
+
+def test_without_the_others_a_file_without_any_title_still_has_its_rows(upload: Upload) -> None:
+    assert upload(b"a,b\n1,2\n", titles=("email",), with_others=False).rows.to_dict(as_series=False) == {"row": [2]}
 
 
 def test_cells_of_a_workbook_are_what_a_person_sees(upload: Upload) -> None:
