@@ -36,6 +36,7 @@ INLINE_BYTES = 12
 """Of a text that a view holds itself."""
 SIZE_BYTES = 4
 NEW_LINE, RETURN, QUOTE = b'\n\r"'
+LAST_OF_ASCII = 127
 FIRST_SIGN, LAST_SIGN = b"!~"
 """Of ASCII; what lies between shows something."""
 MASKS = np.frombuffer(
@@ -164,14 +165,21 @@ def _records(data: Bytes, dialect: Dialect, *, start: int, end: int) -> Iterator
                 raise _Doubt
             continue
         used = int(marks.places[-1]) + 1
-        try:
-            piece[:used].tobytes().decode()
-        except UnicodeDecodeError as fault:
-            raise _Doubt from fault
+        _refuse_what_is_not_utf8(piece[:used])
         starts, stops = _in_records(piece, _cuts(piece, marks), dialect)
         yield starts + start, stops + start
         start += used
         size = PIECE
+
+
+def _refuse_what_is_not_utf8(piece: Bytes) -> None:
+    """Decode what is not ASCII, each run with the byte behind it, so that none is taken for the rest of another."""
+    shown = piece > LAST_OF_ASCII
+    shown[1:] |= shown[:-1]
+    try:
+        piece.take(np.flatnonzero(shown)).tobytes().decode()
+    except UnicodeDecodeError as fault:
+        raise _Doubt from fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,13 @@ def test_what_has_no_one_reading_is_left_to_the_sure_reader(text: str) -> None:
     assert cut(content, dialect, ROOMY, start=2, first_row=2) is None
 
 
+@pytest.mark.parametrize("bad", [b"\xe4", b"\xc3\n", b"\xc3a\xa4", b"\xf0\x9f\x98", b"\xa4", b"\xc0\x80"])
+def test_a_letter_in_another_encoding_is_found(bad: bytes) -> None:
+    dialect = Dialect(",", 2, quoted=False, wanted=(0, 1))
+
+    assert cut("h\nä,😀\n".encode() + b"a" + bad + b"b,c\n", dialect, ROOMY, start=2, first_row=2) is None
+
+
 def test_surplus_cells_may_be_blank_and_missing_ones_are_null() -> None:
     assert cells("a,b, ,\u3000\nc\n\nd,,,\n").rows() == [(2, "a", "b"), (3, "c", None), (5, "d", None)]
 
