@@ -1,14 +1,13 @@
-"""Phone numbers as `phonenumbers` judges and spells them: plain ones by expressions, the others by itself.
+"""Phone numbers as `phonenumbers` judges and spells them: plain ones by tables, the others by itself.
 
-Plain is ASCII digits with the usual separators between them and perhaps a plus before them. What libphonenumber's
-`parse` and `is_valid_number` do with such a text is done here step by step in their order, for whole columns; the
-tests compare the two over all regions.
+Plain is ASCII digits with the usual separators between them and perhaps a plus before them. Such a text is a whole
+number, and `domain.numbering_plans` has tables of what libphonenumber makes of whole numbers: a column is judged by
+two searches. The tests compare the two over all regions.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import phonenumbers
@@ -16,24 +15,36 @@ import polars as pl
 
 from domain.distinct import once_each
 from domain.numbering_plans import (
-    NATIONAL,
-    NOBODYS,
-    NumberingPlan,
-    Share,
+    ABROAD,
+    LANDLINE,
+    LEAST_DIGITS,
+    MOST_DIGITS,
+    NOTHING,
+    NUMBER,
+    ODD,
+    READINGS,
+    TYPES,
+    UNKNOWN,
+    Reading,
     calling_codes,
-    main_region,
-    numbering_plan,
-    shares,
+    reading_abroad,
+    reading_here,
 )
 
-TIDY = r"^\+?[0-9]{4,20}$"
-PLAIN = r"^[ ().\-/]{0,3}\+?(?:[ ().\-/]{0,3}[0-9]){4,20}[ ().\-/]{0,3}$"
-"""Nothing in it can be an extension, letters, or a second number, and it is within libphonenumber's 250 characters."""
-BETWEEN = dict.fromkeys(" ().-/", "")
-"""All that a plain number has and a tidy one has not; without regexes they are gone in half the time."""
+SEPARATORS = dict.fromkeys(" ().-/", "")
+"""All that a plain number has beside its digits and a plus: nothing in it can be an extension or a second number."""
+LONGEST = 250
+"""Characters of what libphonenumber reads."""
 FEW = 150
-"""So many values of a calling code take the library as long as compiling regexes for them takes: about 4 ms."""
-CELL, DIALLED, ABROAD = pl.col("cell"), pl.col("dialled"), pl.col("abroad")
+"""So many values that need a table of their own take the library as long as making it takes: about 4 ms."""
+TENS = pl.Series([10**digits for digits in range(MOST_DIGITS + 1)], dtype=pl.Int64)
+ASK, NONE = -1, 0
+"""In the place of an E.164 number: the library is to be asked, and there is none."""
+NO_READING = pl.DataFrame(schema=READINGS)
+"""Gives a table without rows its columns."""
+BEFORE_NUMBERS = pl.DataFrame({"last": [ASK, NONE], "type": [ODD, UNKNOWN]}, schema=TYPES)
+"""What is in the place of a number stands before all of them."""
+VALUE, DIGITS, HAS_PLUS, IS, TYPE = map(pl.col, ("number", "digits", "has_plus", "is", "type"))
 ANSWER = pl.Struct({"number": pl.String, "is_landline": pl.Boolean})
 NO_NUMBER = {"number": None, "is_landline": None}
 
@@ -57,7 +68,7 @@ def is_landline(numbers: pl.Series, *, few: int = FEW) -> pl.Series:
 
     Args:
         numbers: E.164; what is no valid number is no landline. Null stays null.
-        few: so many values or fewer that need a regex go to the library instead.
+        few: so many values or fewer that need a table of their own go to the library instead.
     """
     landlines = judged_phones(numbers, region=None, few=few)["is_landline"].fill_null(value=False)
     asked = pl.DataFrame({"number": numbers, "landline": landlines})
@@ -70,33 +81,24 @@ def judged_phones(cells: pl.Series, *, region: str | None, few: int = FEW) -> pl
     Args:
         cells: text.
         region: as `DE`; None where every number has its country code.
-        few: so many values or fewer that need a regex go to the library instead.
+        few: so many values or fewer that need a table of their own go to the library instead.
 
     Returns:
         `number`, its E.164, and `is_landline`; both null where the cell is null or holds no valid number.
     """
     if cells.len() <= few:
         return _all_asked(cells, region=region)
-    odd, answered = [], []
-    for share, own in _by_region(cells, region=region, few=few):
-        if share is None:
-            odd.append(own["place"])
-        else:
-            answered.append(_answered(own, share))
-    rest = pl.concat(odd)
-    answered.append(_all_asked(cells.gather(rest), region=region).insert_column(0, rest))
-    return pl.concat(answered).sort("place").drop("place")
-
-
-def _answered(own: pl.DataFrame, share: Share) -> pl.DataFrame:
-    """The numbers of one region: `place`, `number` and `is_landline`."""
-    # Where being valid is how a number was found to be the region's, that was asked already.
-    is_valid = pl.lit(value=True) if share.is_valid is share.is_own else share.is_valid
-    return own.with_columns(is_valid=is_valid).select(
-        "place",
-        number=pl.when("is_valid").then(pl.concat_str(pl.lit("+" + share.calling_code), NATIONAL)),
-        is_landline=pl.when("is_valid").then(share.is_landline),
+    numbers, tables = _read(cells, region=region, few=few)
+    kinds = _found(pl.concat([BEFORE_NUMBERS, *tables]), numbers)["type"]
+    judged = pl.DataFrame({"number": numbers, "type": kinds}).select(
+        number=pl.when(TYPE > UNKNOWN).then("+" + VALUE.cast(pl.String)),
+        is_landline=pl.when(TYPE > UNKNOWN).then(TYPE == LANDLINE),
     )
+    odd = (kinds == ODD).arg_true()
+    if odd.is_empty():
+        return judged
+    answers = _all_asked(cells.gather(odd), region=region)
+    return judged.with_columns(judged[name].scatter(odd, answers[name]) for name in answers.columns)
 
 
 def _all_asked(cells: pl.Series, *, region: str | None) -> pl.DataFrame:
@@ -117,117 +119,69 @@ def _asked(text: str, *, region: str | None) -> dict[str, Any]:
     return {"number": number, "is_landline": kind == phonenumbers.PhoneNumberType.FIXED_LINE}
 
 
-def _by_region(cells: pl.Series, *, region: str | None, few: int) -> Iterator[tuple[Share | None, pl.DataFrame]]:
-    """`place` and `nsn` of each number once, with its region's share of the numbering plan; with None where the library must be asked."""
-    homes = defaultdict(list)
-    for home, numbers in _parsed(cells, region=region):
-        homes[home].append(numbers)
-    for home, parts in homes.items():
-        plan, numbers = numbering_plan(home), pl.concat(parts)
-        if plan is None or numbers.height <= few:
-            yield None, numbers
-            continue
-        for (digits,), alike in _significant(numbers, plan).group_by(NATIONAL.str.len_bytes()):
-            regions = shares(plan.calling_code, digits)
-            if regions is None:
-                yield None, alike
-            else:
-                yield from _shared_out(alike, regions, few=few)
+def _read(cells: pl.Series, *, region: str | None, few: int) -> tuple[pl.Series, Iterable[pl.DataFrame]]:
+    """What libphonenumber's `parse` does: each cell's number in E.164, or ASK or NONE, and TYPES of all such numbers."""
+    numbers = pl.repeat(ASK, cells.len(), dtype=pl.Int64, eager=True)
+    tables: dict[tuple[int, int], pl.DataFrame] = {}
+    dialled = _dialled(cells)
+    while not dialled.is_empty():
+        keys, readings = _keyed(dialled, region=region, few=few)
+        rows = _found(pl.concat([NO_READING, *(reading.table for reading in readings)]), keys["key"])
+        read = keys["key"] + rows["added"]
+        known = pl.when(IS == NUMBER).then(read).when(IS == NOTHING).then(NONE).otherwise(ASK)
+        numbers.scatter(keys["place"], rows.select(known).to_series())
+        for reading in readings:
+            tables.update(reading.types)
+        # What followed an international prefix is read as if it followed a plus.
+        abroad = rows.select("is", "digits", place=keys["place"], number=read).filter(IS == ABROAD)
+        dialled = abroad.with_columns(has_plus=True)
+    return numbers, tables.values()
 
 
-def _parsed(cells: pl.Series, *, region: str | None) -> Iterator[tuple[str | None, pl.DataFrame]]:
-    """What libphonenumber's `parse` does up to the national prefix: `place` and `nsn` of all numbers.
-
-    With the region whose numbering plan applies; with None where the library must be asked.
-    """
-    plan = numbering_plan(region)
-    numbers = pl.DataFrame({"dialled": _dialled(cells)}).with_row_index("place")
-    numbers = numbers.with_columns(abroad=_after_international_prefix(plan))
-    is_abroad, is_plain = numbers["abroad"].is_not_null(), numbers["dialled"].is_not_null()
-    yield None, numbers.filter(~is_plain).select("place", nsn=DIALLED)
-    yield from _from_abroad(numbers.filter(is_abroad))
-    here = numbers.filter(is_plain & ~is_abroad).select("place", nsn=DIALLED)
-    if plan is None:
-        yield None, here
-    else:
-        yield from _from_here(here, plan, region=region)
-
-
-def _dialled(cells: pl.Series) -> pl.Series:
-    """The digits, after a plus where there is one; null where a cell is not plain."""
-    odd = (~cells.str.contains(TIDY)).fill_null(value=True).arg_true()
-    if odd.is_empty():
-        return cells
-    spaced = pl.DataFrame({"cell": cells.gather(odd)})
-    plain = spaced.select(pl.when(CELL.str.contains(PLAIN)).then(CELL.str.replace_many(BETWEEN)))
-    return cells.clone().scatter(odd, plain.to_series())
+def _keyed(dialled: pl.DataFrame, *, region: str | None, few: int) -> tuple[pl.DataFrame, list[Reading]]:
+    """`place` and `key`, the number to look for in the readings; without numbers that have no reading, or too few for one."""
+    digits = dialled["digits"].cast(pl.Int32)
+    tens = TENS.gather(digits)
+    code = calling_codes().gather(dialled["number"] // TENS.gather(digits - 3))
+    keys = dialled.select(
+        "place",
+        key=VALUE - pl.when(HAS_PLUS).then(0).otherwise(tens * 2),
+        group=pl.when(HAS_PLUS).then(code * 100 + digits).otherwise(-digits),
+    )
+    counts = keys["group"].value_counts()
+    found = {
+        group: reading_here(region, -group) if group < 0 else reading_abroad(*divmod(group, 100))
+        for group, count in counts.rows()
+        if count > few
+    }
+    readings = {group: reading for group, reading in found.items() if reading is not None}
+    if len(readings) < counts.height:
+        keys = keys.filter(pl.col("group").is_in(list(readings)))
+    return keys, list(readings.values())
 
 
-def _after_international_prefix(plan: NumberingPlan | None) -> pl.Expr:
-    """The calling code and the rest, after a plus or as `00`; null where there is neither.
-
-    `_parse_prefix_as_idd`: no calling code begins with 0, so a prefix before a 0 is none.
-    """
-    after_plus = pl.when(DIALLED.str.starts_with("+")).then(DIALLED.str.slice(1))
-    if plan is None or plan.international_prefix is None:
-        return after_plus
-    rest = plan.international_prefix.rest(DIALLED)
-    return pl.coalesce(after_plus, pl.when(~rest.str.starts_with("0")).then(rest))
+def _found(table: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
+    """The row of the table for each number, the first whose `last` is not below it; without that column."""
+    table = table.sort("last")
+    return table.drop("last")[table["last"].search_sorted(numbers, side="left")]
 
 
-def _from_abroad(numbers: pl.DataFrame) -> Iterator[tuple[str | None, pl.DataFrame]]:
-    """`_extract_country_code`; a number that begins with no calling code is odd: after a plus it gets a second try."""
-    begins = ABROAD.str.slice(0, 3)
-    known = numbers.with_columns(code=begins.replace_strict(calling_codes(), default=None, return_dtype=pl.UInt16))
-    for (code,), own in known.group_by("code"):
-        home = None if code is None else main_region(str(code))
-        yield home, own.select("place", nsn=ABROAD.str.slice(0 if code is None else len(str(code))))
+def _dialled(cells: pl.Series) -> pl.DataFrame:
+    """The plain cells: `place`, `number`, its `digits` with the zeros before it, and `has_plus`."""
+    found = _as_numbers(cells)
+    is_spaced = found["number"].is_null() & (found["digits"] <= LONGEST)
+    tidied = cells.filter(is_spaced).to_frame().select(pl.first().str.replace_many(SEPARATORS)).to_series()
+    places = is_spaced.arg_true()
+    # No second copy of the texts: memory that a process touches for the first time is as dear as the work on it.
+    found = pl.DataFrame(
+        [found[name].scatter(places, values) for name, values in _as_numbers(tidied).to_dict().items()]
+    )
+    plain = found.with_row_index("place").filter(VALUE.is_not_null(), DIGITS.is_between(LEAST_DIGITS, MOST_DIGITS))
+    return plain.with_columns(VALUE.cast(pl.Int64))
 
 
-def _from_here(
-    numbers: pl.DataFrame, plan: NumberingPlan, *, region: str | None
-) -> Iterator[tuple[str | None, pl.DataFrame]]:
-    """`_maybe_extract_country_code` without a plus: a calling code may still stand there, if that explains more."""
-    begins = numbers["nsn"].str.starts_with(plan.calling_code)
-    coded, whole = numbers.filter(begins), pl.col("whole")
-    rest = coded.select("place", whole=NATIONAL, nsn=NATIONAL.str.slice(len(plan.calling_code)))
-    coded = rest.with_columns(nsn=_without_national_prefix(rest, plan))
-    fits_only_so = ~plan.is_general(whole) & plan.is_general(NATIONAL)
-    has_code = coded.select(fits_only_so | plan.is_too_long(whole)).to_series()
-    yield plan.main_region, coded.filter(has_code).select("place", "nsn")
-    yield region, coded.filter(~has_code).select("place", nsn=whole)
-    yield region, numbers.filter(~begins)
-
-
-def _without_national_prefix(numbers: pl.DataFrame, plan: NumberingPlan) -> pl.Series:
-    """`_maybe_strip_national_prefix_carrier_code` of the column `nsn`: not where only the whole fits."""
-    if plan.national_prefix is None:
-        return numbers["nsn"]
-    rest, fits_whole = pl.col("rest"), pl.col("fits_whole")
-    stripped = numbers.select("nsn", rest=plan.national_prefix.rest(NATIONAL))
-    # Null is what no regex looks at: most numbers have no prefix, or do not fit with it.
-    stripped = stripped.with_columns(fits_whole=plan.is_general(pl.when(rest.is_not_null()).then(NATIONAL)))
-    keeps = rest.is_null() | (fits_whole & ~plan.is_general(pl.when(fits_whole).then(rest)))
-    return stripped.select(pl.when(keeps).then(NATIONAL).otherwise(rest)).to_series()
-
-
-def _significant(numbers: pl.DataFrame, plan: NumberingPlan) -> pl.DataFrame:
-    """The end of `parse`: `nsn` without its national prefix, unless too little is left."""
-    rest = pl.col("rest")
-    stripped = numbers.with_columns(rest=_without_national_prefix(numbers, plan))
-    return stripped.select("place", nsn=pl.when(plan.may_stand(rest)).then(rest).otherwise(NATIONAL))
-
-
-def _shared_out(
-    numbers: pl.DataFrame, regions: tuple[Share, ...], *, few: int
-) -> Iterator[tuple[Share | None, pl.DataFrame]]:
-    """`region_code_for_number`: each number with the first region that it can be of, or with nobody's share."""
-    for share in regions:
-        if numbers.height <= few:
-            yield None, numbers
-            return
-        marked = numbers.with_columns(own=share.is_own)
-        if marked["own"].any():
-            yield share, marked.filter("own")
-            numbers = marked.filter(~pl.col("own"))
-    yield NOBODYS, numbers
+def _as_numbers(texts: pl.Series) -> pl.DataFrame:
+    """`number` is null where a text is more than digits and a plus before them."""
+    has_plus = texts.str.starts_with("+")
+    number, digits = texts.cast(pl.UInt64, strict=False), texts.str.len_bytes() - has_plus
+    return pl.DataFrame({"number": number, "digits": digits, "has_plus": has_plus})

@@ -7,11 +7,12 @@ from random import Random
 import phonenumbers
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.hostile import examples, phones
 from domain import phone_numbers
+from domain.numbering_plans import LEAST_DIGITS, MOST_DIGITS, reading_abroad, reading_here
 from domain.phone_numbers import is_landline, judged_phones, normalised_phones
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
@@ -92,6 +93,39 @@ def test_numbers_near_real_ones_get_the_verdict_of_phonenumbers(region: str, oth
     assert {text: number for text, number in answers if number != by_phonenumbers(text, region)} == {}
 
 
+def edges(region: str) -> list[str]:
+    """The first and last digits of every length that the tables of a region tell from their neighbours."""
+    code = phonenumbers.country_code_for_region(region)
+    found: set[str] = set()
+    for digits in range(LEAST_DIGITS, MOST_DIGITS + 1):
+        here, abroad = reading_here(region, digits), reading_abroad(code, digits)
+        assert here is not None
+        assert abroad is not None
+        lasts = [last + 2 * 10**digits for last in here.table["last"]]
+        found.update(f"{number:0{digits}}" for last in lasts for number in (last, last + 1) if number < 10**digits)
+        tables = [abroad.table, *here.types.values(), *abroad.types.values()]
+        found.update(f"+{number}" for table in tables for last in table["last"] for number in (last, last + 1))
+    return sorted(found)
+
+
+@settings(max_examples=15)
+@example("GB", Random(1))
+@example("BO", Random(1))
+@given(st.sampled_from(REGIONS), st.randoms(use_true_random=True))
+def test_no_span_is_a_number_too_long_or_too_short(region: str, chance: Random) -> None:
+    """Numbers by chance hardly ever meet the edge of a span."""
+    found = edges(region)
+    texts = chance.sample(found, min(len(found), 500))
+
+    answers = judged_phones(pl.Series(texts), region=region, few=0).rows()
+
+    expected = [
+        (number, None if number is None else is_landline_by_phonenumbers(number))
+        for number in (by_phonenumbers(text, region) for text in texts)
+    ]
+    assert [line for line in zip(texts, answers, expected, strict=True) if line[1] != line[2]] == []
+
+
 @settings(max_examples=20)
 @given(st.sampled_from(REGIONS), st.randoms(use_true_random=True))
 def test_any_digits_get_the_verdict_of_phonenumbers(region: str, chance: Random) -> None:
@@ -155,7 +189,8 @@ def test_plain_numbers_do_not_wait_for_the_library(monkeypatch: pytest.MonkeyPat
 
 def test_a_plan_that_cannot_be_translated_is_left_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """A later `phonenumbers` may write its patterns in another way."""
-    monkeypatch.setattr(phone_numbers, "shares", lambda _code, _digits: None)
+    monkeypatch.setattr(phone_numbers, "reading_here", lambda _region, _digits: None)
+    monkeypatch.setattr(phone_numbers, "reading_abroad", lambda _code, _digits: None)
 
     found = normalised_phones(pl.Series(PHONES), region="GB", few=0)
 
