@@ -22,7 +22,7 @@ import polars as pl
 from domain.errors import FileErrorCode, FileProblem
 from domain.frames import ROW, column, without_blank_rows
 from domain.titles import header_among
-from files.encodings import LINE_END, QUOTE, Text, as_text, pieces, refuse_what_is_not_utf8
+from files.encodings import LINE_END, QUOTE, NotUtf8, Text, as_text, in_utf8, pieces, refuse_what_is_not_utf8
 from files.handover import mapped, written
 from files.layouts import Layout, Limits
 
@@ -112,6 +112,17 @@ def read_delimited(
         FileProblem: NOT_CSV_OR_EXCEL, UNREADABLE, EMPTY or TOO_LARGE, with the row where one is to blame.
     """
     text = as_text(path, file_name=file_name)
+    try:
+        return _read(text, file_name=file_name, limits=limits, titles=titles)
+    except NotUtf8 as fault:
+        if text.encoding != "utf-8":
+            raise
+        text = in_utf8(text, fault, file_name=file_name)
+    return _read(text, file_name=file_name, limits=limits, titles=titles)
+
+
+def _read(text: Text, *, file_name: str, limits: Limits, titles: Sequence[str]) -> tuple[Layout, BinaryIO]:
+    """Its layout and its rows."""
     source = _source(text, file_name=file_name, limits=limits, titles=titles)
     file = _quick_records(source) or written(_sure_records(source).lazy())
     records = mapped(file)
