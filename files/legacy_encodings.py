@@ -12,7 +12,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -31,7 +31,7 @@ MARGIN = 16.0
 """How much better than all others a reading must be: e to that power. Of 4,300 lists of real names and words, of one
 row to 200, in thirty languages and their encodings, none was best in a wrong one by more than 12."""
 ODD = 25.0
-MOST_ODD = 0.01
+MOST_ODD = 0.05
 CHANCE = 4.6
 """What a byte costs that means nothing: it is one of a hundred."""
 MARK = 2.5
@@ -39,15 +39,18 @@ MARK = 2.5
 PLAIN, END = 3.0, 2.0
 """What a letter of ASCII, and the end of a word, cost anyway; only what a context makes of them tells readings apart."""
 CONTEXT = 3
+FOREIGN = 4.0
+"""What a word costs that is from another language than the list."""
 SOUNDED = 1_000
 HOPELESS = 150.0
 STAGES = (20, 100, SOUNDED)
 CHECKED = 20_000
-CHUNK = re.compile(rb"[^\x00-\x2f\x3a-\x3f]*[\x80-\xff][^\x00-\x2f\x3a-\x3f]*")
+CHUNK = re.compile(rb"(?<![^\x00-\x2f\x3a-\x3f])[0-9@-\x7f]*+[\x80-\xff][^\x00-\x2f\x3a-\x3f]*")
 """Between two signs of ASCII that are no part of a letter in any encoding, as `,` and a space; digits may be."""
 DIGITS = re.compile(rb"[0-9]{2,}")
 UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-RUN = re.compile("[A-Za-z\x80-\U0010ffff]*[\x80-\U0010ffff][A-Za-z\x80-\U0010ffff]*")
+LONGEST_CHUNK = 10_000
+RUN = re.compile("(?<![A-Za-z\x80-\U0010ffff])[A-Za-z]*+[\x80-\U0010ffff][A-Za-z\x80-\U0010ffff]*")
 MARKS = re.compile("[\u2018\u2019\u201c-\u201e\u2013\u2014\u2026«»¡¿\xa0€£§©®™°·\xb4№ºª²³½]")
 """Quotes, dashes and other signs of good typing."""
 OPENING, CLOSING = frozenset("\u2018\u201c\u201e«¡¿"), frozenset("\u2019\u201d»\u2026")
@@ -55,8 +58,8 @@ MISPLACED = 12.0
 INNER_MARKS = frozenset("\u2019·\xb4\u2013\u2014\xa0")
 """Those that may stand between two letters."""
 BEFORE_WORDS = OPENING | INNER_MARKS | frozenset("°€£©")
-NO_BREAK = re.compile(r"(?<=[^\W\d])\xa0(?=[^\W\d])")
-"""A space that is none to a reader, for instance in `10 000`; between letters it may as well be one of them."""
+BETWEEN_WORDS = re.compile(r"(?<=[^\W\d])[\xa0\u2013\u2014](?=[^\W\d])")
+"""A space that does not break, or a dash, where letters stand on both sides: it may as well be one of them."""
 WIDE = re.compile("[\u3000-\u303f\uff00-\uff65・ー]")
 NO_TEXT = frozenset({"Cc", "Cn", "Co", "Cs"})
 JOINERS = frozenset("\u200c\u200d\u200e\u200f\xad")
@@ -71,6 +74,7 @@ ONE_OF_MANY, ONE_OF_FEW = 1 / 6_000, 1 / 300
 class _Language:
     """How letters follow each other in the words of a language: after three, two, one and none before."""
 
+    script: str
     floor: float
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
@@ -117,14 +121,17 @@ class _Reading:
     Attributes:
         encoding: which.
         texts: the chunks, read.
-        likelihood: how good the sense is that they make, as a logarithm.
-        odd: how many have what no word has, as a sign in its middle.
+        by_language: how good the sense is that they make, as a logarithm, if the list is in the one or the other.
     """
 
     encoding: str
     texts: tuple[str, ...]
-    likelihood: float
-    odd: int
+    by_language: tuple[float, ...]
+
+    @property
+    def likelihood(self) -> float:
+        """In the best language."""
+        return max(self.by_language)
 
 
 def known_encoding(pieces: Iterable[bytes]) -> LegacyEncoding | None:
@@ -137,6 +144,8 @@ def known_encoding(pieces: Iterable[bytes]) -> LegacyEncoding | None:
     for piece in pieces:
         seen.update(dict.fromkeys(CHUNK.findall(piece)))
     chunks = list(seen)
+    if max(map(len, chunks), default=0) > LONGEST_CHUNK:
+        return None
     sample = _spread(list(dict.fromkeys(DIGITS.sub(b"00", chunk) for chunk in _spread(chunks, CHECKED))), SOUNDED)
     best, *others = _readings(sample)
     rival = next((reading.likelihood for reading in others if reading.texts != best.texts), -math.inf)
@@ -159,15 +168,16 @@ def _spread(chunks: Sequence[bytes], most: int) -> Sequence[bytes]:
 
 def _readings(chunks: Sequence[bytes]) -> list[_Reading]:
     """The best first; at its end a reading of nothing, for a file that none can read."""
-    readings = [_Reading(encoding, (), -_rarity(encoding), 0) for encoding in (*READ, *RARE)]
+    languages = len(_languages())
+    readings = [_Reading(encoding, (), (-_rarity(encoding),) * languages) for encoding in (*READ, *RARE)]
     start = 0
     for end in STAGES:
         readings = [longer for reading in readings if (longer := _read_on(reading, chunks[start:end]))]
         hopeless = max((reading.likelihood for reading in readings), default=0.0) - HOPELESS
         readings = [reading for reading in readings if reading.likelihood > hopeless]
         start = end
-    nothing = _Reading("", (), -math.inf, 0)
-    return [*sorted(readings, key=lambda reading: reading.likelihood, reverse=True), nothing]
+    readings.sort(key=lambda reading: reading.likelihood, reverse=True)
+    return [*readings, _Reading("", (), (-math.inf,))]
 
 
 def _rarity(encoding: str) -> float:
@@ -177,16 +187,13 @@ def _rarity(encoding: str) -> float:
 
 def _read_on(reading: _Reading, chunks: Sequence[bytes]) -> _Reading | None:
     """A reading with more chunks; None if one of them is no text in its encoding."""
-    texts = []
-    likelihood, odd = reading.likelihood, reading.odd
-    for chunk in chunks:
-        text = _text(chunk, reading.encoding)
-        if text is None:
-            return None
-        texts.append(text)
-        likelihood += _sense(text)
-        odd += _is_odd(text)
-    return _Reading(reading.encoding, (*reading.texts, *texts), likelihood, odd)
+    texts = [_text(chunk, reading.encoding) for chunk in chunks]
+    found = [text for text in texts if text is not None]
+    if len(found) < len(texts):
+        return None
+    words = [_by_language(run) for text in found for run in RUN.findall(text)]
+    by_language = tuple(map(sum, zip(reading.by_language, *words, strict=True)))
+    return _Reading(reading.encoding, (*reading.texts, *found), by_language)
 
 
 def _text(chunk: bytes, encoding: str) -> str | None:
@@ -204,41 +211,55 @@ def _is_text(letter: str) -> bool:
 
 
 def _is_all_sense(chunks: Sequence[bytes], encoding: str) -> bool:
-    """Whether no part of the file is in another encoding, most of all in UTF-8, and hardly anything is odd."""
+    """Whether little is odd, and nothing would make better sense in another encoding, as where two lists were joined."""
     checked = _spread(chunks, CHECKED)
-    texts = [_text(chunk, encoding) for chunk in checked]
-    odd = sum(text is None or _is_odd(text) for text in texts)
-    if None in texts or odd > MOST_ODD * len(checked):
+    odd = [chunk for chunk in checked if _is_odd_in(chunk, encoding)]
+    if len(odd) > MOST_ODD * len(checked):
         return False
-    for chunk in filter(UTF8.search, chunks):
-        text, other = _text(chunk, encoding), _text(chunk, "utf-8")
-        if text is None or (other is not None and _sense(other) >= _sense(text)):
-            return False
-    return True
+    suspects = [*odd, *_spread(chunks, SOUNDED)]
+    return not any(_is_rather(chunk, other, encoding, by=MARGIN) for chunk in suspects for other in READ) and not any(
+        _is_rather(chunk, "utf-8", encoding, by=0.0) for chunk in filter(UTF8.search, chunks)
+    )
+
+
+def _is_odd_in(chunk: bytes, encoding: str) -> bool:
+    text = _text(chunk, encoding)
+    return text is None or _is_odd(text)
+
+
+def _is_rather(chunk: bytes, other: str, encoding: str, *, by: float) -> bool:
+    """Whether a chunk makes better sense in the other encoding."""
+    text, found = _text(chunk, encoding), _text(chunk, other)
+    return text is None or (found not in {None, text} and _sense(found or "") - by >= _sense(text))
 
 
 def _sense(text: str) -> float:
-    return sum(map(_likelihood, RUN.findall(text)))
+    """As a logarithm, each word in the language in which it is best."""
+    return sum(max(_by_language(run)) for run in RUN.findall(text))
 
 
 def _is_odd(text: str) -> bool:
     return any(map(_oddities, RUN.findall(text)))
 
 
-@lru_cache(200_000)
-def _likelihood(run: str) -> float:
-    """The logarithm of a run's chance, in the language in which it is best."""
-    words = [word for word in MARKS.split(run) if not word.isascii()]
+@lru_cache(100_000)
+def _by_language(run: str) -> tuple[float, ...]:
+    """The logarithm of a run's chance in lists of each language, where a word may be from another one."""
     marks = len(MARKS.findall(run))
     misplaced = (run[0] in CLOSING and run[1:].isalpha()) + (run[-1] in OPENING and run[:-1].isalpha())
-    misplaced += len(NO_BREAK.findall(run))
-    return sum(map(_of_word, words)) - MARK * marks - MISPLACED * misplaced - ODD * _oddities(run)
+    misplaced += len(BETWEEN_WORDS.findall(run))
+    cost = MARK * marks + MISPLACED * misplaced + ODD * _oddities(run)
+    words = [_word_by_language(word) for word in MARKS.split(run) if not word.isascii()]
+    return tuple(sum(chances) - cost for chances in zip(*words, strict=True)) or (-cost,) * len(_languages())
 
 
-def _of_word(word: str) -> float:
+def _word_by_language(word: str) -> list[float]:
     scripts = {_script(letter) for letter in word if not letter.isascii()}
-    languages = [language for script in scripts for language in _languages().get(script, ())]
-    return max(language.likelihood(word) for language in languages or _languages()["LATIN"])
+    if not any(language.script in scripts for language in _languages()):
+        scripts = {"LATIN"}
+    chances = [language.likelihood(word) if language.script in scripts else -math.inf for language in _languages()]
+    foreign = max(chances) - FOREIGN
+    return [max(chance, foreign) for chance in chances]
 
 
 @lru_cache(200_000)
@@ -288,19 +309,15 @@ def _owner(sign: str) -> str:
 
 
 @cache
-def _languages() -> dict[str, list[_Language]]:
-    """Those of each script."""
-    found: dict[str, list[_Language]] = {}
-    for script, words in _lists():
-        language = _Language(ONE_OF_MANY if script in MANY_LETTERS else ONE_OF_FEW)
-        for word in words:
-            language.learn(word)
-        found.setdefault(script, []).append(language)
-    return found
+def _languages() -> tuple[_Language, ...]:
+    return tuple(map(_language, WORDS.read_text(encoding="utf-8").splitlines()))
 
 
-def _lists() -> Iterator[tuple[str, list[str]]]:
-    """The script and the words of each language."""
-    for line in WORDS.read_text(encoding="utf-8").splitlines():
-        _, *words = line.split(" ")
-        yield next(_script(letter) for letter in words[0] if not letter.isascii()), words
+def _language(line: str) -> _Language:
+    """From its name and its words."""
+    _, *words = line.split(" ")
+    script = next(_script(letter) for letter in words[0] if not letter.isascii())
+    language = _Language(script, ONE_OF_MANY if script in MANY_LETTERS else ONE_OF_FEW)
+    for word in words:
+        language.learn(word)
+    return language

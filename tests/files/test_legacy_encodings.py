@@ -241,6 +241,27 @@ def test_a_large_list_is_looked_at_from_all_sides_and_not_everywhere() -> None:
     assert rows[-1] == (100_001, "Größe99999", "Müller")
 
 
+@pytest.mark.parametrize("content", [b"a" * 3_000_000 + b" \xfc", b"\xfc" * 3_000_000, b"a" * 9_000 + b"\xfc"])
+def test_an_endless_word_is_refused_at_once(content: bytes) -> None:
+    assert known_encoding([content]) is None
+
+
+def test_one_line_of_another_encoding_in_a_long_list_is_noticed() -> None:
+    lists = [text for encodings, text in LISTS.values() if "cp1252" in encodings]
+    names = "\n".join(lists).replace("|", "\n")
+
+    assert known_encoding([names.encode("cp1252")]) == "cp1252"
+    assert known_encoding([names.encode("cp1252"), "\nGörlitzer Straße".encode("cp850")]) is None
+    assert known_encoding([names.encode("cp1252"), "\nGörlitzer Straße".encode()]) is None
+
+
+def test_the_language_of_the_list_helps_where_one_word_says_little() -> None:
+    """Of a few French names only the grave accent tells the Western code page from the Central European one."""
+    names = "Hélène\nOrléans\nFrançois\nBesançon\nGaël\nNîmes\n"
+
+    assert known_encoding([names.encode("cp1252")]) == "cp1252"
+
+
 def test_an_encoding_is_kept_in_the_layout() -> None:
     encoding: Encoding = "cp1255"
 
