@@ -85,6 +85,11 @@ class Layout:
     names_separator: bool = False
     other_sheets: tuple[str, ...] = ()
 
+    @property
+    def older_encoding(self) -> str | None:
+        """Its encoding, if that was only told by its letters; the code pages of Windows by the name that people know."""
+        return self.encoding.replace("cp125", "Windows-125") if is_legacy(self.encoding) else None
+
     def to_json(self) -> str:
         """As text, to keep beside the rows."""
         return json.dumps(asdict(self), ensure_ascii=False)

@@ -265,4 +265,7 @@ def test_the_language_of_the_list_helps_where_one_word_says_little() -> None:
 def test_an_encoding_is_kept_in_the_layout() -> None:
     encoding: Encoding = "cp1255"
 
-    assert Layout.from_json(Layout("csv", ("a",), encoding=encoding).to_json()).encoding == "cp1255"
+    layout = Layout.from_json(Layout("csv", ("a",), encoding=encoding).to_json())
+
+    assert (layout.encoding, layout.older_encoding) == ("cp1255", "Windows-1255")
+    assert Layout("csv", ("a",)).older_encoding is None
