@@ -506,7 +506,13 @@ def _notes(layout: Layout, definition: ProcessDefinition, file_name: str) -> lis
         columns = recognise(layout.header, definition, file_name=file_name)
     except FileProblem:  # it never became a batch that waits
         return []
-    return notes(columns, header_row=layout.header_row, sheet=layout.sheet, other_sheets=layout.other_sheets)
+    return notes(
+        columns,
+        header_row=layout.header_row,
+        sheet=layout.sheet,
+        other_sheets=layout.other_sheets,
+        encoding=layout.older_encoding,
+    )
 
 
 def _standing(standing: Standing | None) -> dict[str, Any]:

@@ -69,7 +69,13 @@ def check(
     )
     judged = without_suppressed(around, judged, definition)
     columns = recognise(layout.header, definition, file_name=file_name)
-    said = notes(columns, header_row=layout.header_row, sheet=layout.sheet, other_sheets=layout.other_sheets)
+    said = notes(
+        columns,
+        header_row=layout.header_row,
+        sheet=layout.sheet,
+        other_sheets=layout.other_sheets,
+        encoding=layout.older_encoding,
+    )
     found = summarise(judged, notes=said)
     same = same_list(around, definition.key, content_sha256(judged.recipients), rows=found["counts"]["rows"])
     found = Found(counts=found["counts"], problems=[*same, *found["problems"]], notes=said)

@@ -193,7 +193,12 @@ def _shown(text: str) -> str:
 
 
 def notes(
-    columns: Columns, *, header_row: int = 1, sheet: str | None = None, other_sheets: Sequence[str] = ()
+    columns: Columns,
+    *,
+    header_row: int = 1,
+    sheet: str | None = None,
+    other_sheets: Sequence[str] = (),
+    encoding: str | None = None,
 ) -> list[str]:
     """What is to be said of a file that can be used: columns, sheets and rows that are not.
 
@@ -202,15 +207,26 @@ def notes(
         header_row: the row of the titles, as the operator sees it.
         sheet: the worksheet that was read; None for a CSV.
         other_sheets: worksheets that hold something and were not read.
+        encoding: what a text is in, if only its letters say so.
     """
-    return list(_notes(columns, header_row=header_row, sheet=sheet, other_sheets=other_sheets))
+    return [
+        *_reading_notes(header_row=header_row, sheet=sheet, other_sheets=other_sheets, encoding=encoding),
+        *_column_notes(columns),
+    ]
 
 
-def _notes(columns: Columns, *, header_row: int, sheet: str | None, other_sheets: Sequence[str]) -> Iterator[str]:
+def _reading_notes(
+    *, header_row: int, sheet: str | None, other_sheets: Sequence[str], encoding: str | None
+) -> Iterator[str]:
     if sheet is not None and other_sheets:
         yield f"The sheet {_shown(sheet)} was read, not {_listed(list(map(_shown, other_sheets)), last='and')}."
     if header_row > 1:
         yield f"The titles stand in row {header_row}; what is above them is kept."
+    if encoding is not None:
+        yield f"The letters were read as {encoding}, the only encoding in which they make sense."
+
+
+def _column_notes(columns: Columns) -> Iterator[str]:
     extra = [_shown(title) for title in columns.extra if title.strip()]
     if extra:
         hidden = any(LIKE_DATA.search(title) for title in extra)

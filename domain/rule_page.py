@@ -52,6 +52,10 @@ Months have their names in English, German, French, Spanish, Portuguese, Italian
 Where an address is missing people write `n/a`, `none`, `keine`, `-` or `0000`: such a cell counts as empty. An address that
 is well formed and plainly nobody's, such as `noemail@noemail.com`, keeps its verdict and gets a warning.
 
+A CSV is best saved as CSV UTF-8, which can be nothing else; UTF-16 is read too. In the older encodings of single countries
+(Windows-1252, Windows-1255, Shift-JIS and thirty more) the same bytes are other letters in each. Such a file is read where its
+words make sense in one of them only, as a list of twenty names nearly always does, and refused where they may be others.
+
 Column titles are compared without case, spaces, `_`, `-` and invisible characters. Columns that are no data item are kept to
 the result file and said; two columns for one data item, or none for a required one, and the file is refused with the reason.
 """

@@ -23,7 +23,7 @@ from domain.errors import FileErrorCode, FileProblem
 from domain.frames import ROW, column, without_blank_rows
 from domain.titles import columns_titled, header_among
 from files.cutting import Bounds, Dialect, TooManyRows, cut
-from files.encodings import LINE_END, QUOTE, Text, as_text, refuse_what_is_not_utf8
+from files.encodings import LINE_END, QUOTE, NotUtf8, Text, as_text, in_utf8, refuse_what_is_not_utf8
 from files.handover import mapped, written
 from files.layouts import Layout, Limits
 
@@ -113,6 +113,19 @@ def read_delimited(
         FileProblem: NOT_CSV_OR_EXCEL, UNREADABLE, EMPTY or TOO_LARGE, with the row where one is to blame.
     """
     text = as_text(path, file_name=file_name)
+    try:
+        return _read(text, file_name=file_name, limits=limits, titles=titles, with_others=with_others)
+    except NotUtf8 as fault:
+        if text.encoding != "utf-8":
+            raise
+        text = in_utf8(text, fault, file_name=file_name)
+    return _read(text, file_name=file_name, limits=limits, titles=titles, with_others=with_others)
+
+
+def _read(
+    text: Text, *, file_name: str, limits: Limits, titles: Sequence[str], with_others: bool
+) -> tuple[Layout, BinaryIO]:
+    """Its layout and its rows."""
     source = _source(text, file_name=file_name, limits=limits, titles=titles)
     wanted = columns_titled(source.header, titles, with_others=with_others)
     file = _quick_records(source, wanted) or _written(_sure_records(source), wanted)

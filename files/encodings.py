@@ -12,6 +12,7 @@ from pathlib import Path
 
 from domain.errors import FileErrorCode, FileProblem
 from files.layouts import Encoding
+from files.legacy_encodings import known_encoding
 
 PIECE = 2**16
 LOOKED_AT = 65_536
@@ -192,6 +193,26 @@ def _no_table(file_name: str) -> FileProblem:
     )
 
 
+class NotUtf8(FileProblem):
+    """A text with a letter that UTF-8 has not; it may be in an older encoding."""
+
+
+def in_utf8(text: Text, fault: NotUtf8, *, file_name: str) -> Text:
+    """A text in an older encoding, in UTF-8.
+
+    Raises:
+        NotUtf8: the fault, where it is not certain which one it is.
+    """
+    encoding = known_encoding(pieces(text.source))
+    if encoding is None:
+        raise fault
+    try:
+        source = text.whole().decode(encoding).encode()
+    except UnicodeError:
+        raise fault from None
+    return _looked_at(source, skipped=0, encoding=encoding, file_name=file_name)
+
+
 def refuse_what_is_not_utf8(text: Text, *, file_name: str) -> None:
     """Decode piece by piece: a whole text with one emoji takes four times its bytes."""
     start = 0
@@ -200,7 +221,7 @@ def refuse_what_is_not_utf8(text: Text, *, file_name: str) -> None:
             piece.decode()
         except UnicodeDecodeError as fault:
             row = _row_at(text.whole()[: start + fault.start - text.skipped])
-            raise FileProblem(
+            raise NotUtf8(
                 FileErrorCode.UNREADABLE,
                 f"{file_name} is not in UTF-8: row {row} has a letter that cannot be read. {SAVE_AS_UTF8}",
             ) from fault

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Format = Literal["csv", "xlsx"]
-Encoding = Literal["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"]
+UnicodeEncoding = Literal["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"]
+LegacyEncoding = Literal[
+    "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
+    "cp932", "gb18030", "big5", "cp949", "cp874",
+    "iso-8859-15", "iso-8859-2", "iso-8859-5", "iso-8859-6", "iso-8859-7", "iso-8859-8", "iso-8859-9",
+    "mac-roman", "mac-cyrillic", "koi8-r", "koi8-u", "euc-jp",
+    "cp850", "cp437", "cp852", "cp857", "cp862", "cp866",
+]  # fmt: skip
+Encoding = UnicodeEncoding | LegacyEncoding
 
 MIB = 2**20
+
+
+def is_legacy(encoding: Encoding) -> bool:
+    """Whether it has the letters of a few languages only, and no file says that it is in it."""
+    return encoding in get_args(LegacyEncoding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,11 @@ class Layout:
     above: tuple[tuple[int, tuple[str, ...]], ...] = ()
     names_separator: bool = False
     other_sheets: tuple[str, ...] = ()
+
+    @property
+    def older_encoding(self) -> str | None:
+        """Its encoding, if that was only told by its letters; the code pages of Windows by the name that people know."""
+        return self.encoding.replace("cp125", "Windows-125") if is_legacy(self.encoding) else None
 
     def to_json(self) -> str:
         """As text, to keep beside the rows."""

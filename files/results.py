@@ -9,13 +9,15 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from domain.frames import PROBLEM, ROW, STATUSES
-from files.layouts import Layout
+from files.encodings import UTF_16
+from files.layouts import Encoding, Layout, is_legacy
 from files.result_workbooks import DETAIL, Facts, write_workbook
 
 PIECE = 2**20
@@ -54,6 +56,7 @@ def write_bad_rows(rows: pl.DataFrame, sentences: pl.DataFrame, *, layout: Layou
     """Write the rows that must be corrected, to be corrected there and uploaded again; whole or not at all.
 
     The file is read like the upload: the same columns, then `Problem`, which begins with the row's number there.
+    It is in UTF-8 where the upload was in an older encoding: so few rows may not say in which.
 
     Args:
         rows: ROWS as they were read.
@@ -61,6 +64,8 @@ def write_bad_rows(rows: pl.DataFrame, sentences: pl.DataFrame, *, layout: Layou
         layout: how the uploaded file was laid out.
         path: where to write; a file that is there is replaced.
     """
+    if is_legacy(layout.encoding):
+        layout = replace(layout, encoding="utf-8-sig")
     table = rows.join(sentences, on=ROW, how="inner", maintain_order="left")
     _write(table, (*layout.header, PROBLEM), layout=layout, path=path, facts=None, noted=PROBLEM)
 
@@ -112,10 +117,10 @@ def _write_csv(table: pl.DataFrame, header: tuple[str, ...], *, layout: Layout, 
                     line_terminator=layout.line_end,
                     quote_style="always" if layout.quotes_all else "necessary",
                 )
-        if layout.encoding.startswith("utf-16"):
-            _encode(utf8, path, encoding=layout.encoding)
-        else:
+        if layout.encoding.startswith("utf-8"):
             utf8.replace(path)
+        else:
+            _encode(utf8, path, encoding=layout.encoding)
     finally:
         utf8.unlink(missing_ok=True)
 
@@ -132,9 +137,17 @@ def _above(layout: Layout) -> str:
     return text.getvalue()
 
 
-def _encode(source: Path, target: Path, *, encoding: str) -> None:
-    """From UTF-8 to UTF-16 with its mark, piece by piece."""
-    with source.open(encoding="utf-8", newline="") as text, target.open("wb") as file:
-        file.write("\ufeff".encode(encoding))
-        while piece := text.read(PIECE):
-            file.write(piece.encode(encoding))
+def _encode(source: Path, target: Path, *, encoding: Encoding) -> None:
+    """From UTF-8, piece by piece, UTF-16 with its mark; in UTF-8 with its mark what an older encoding has no letter for.
+
+    That is never a cell of the upload, but a status may name anything.
+    """
+    try:
+        with source.open(encoding="utf-8", newline="") as text, target.open("wb") as file:
+            file.write("\ufeff".encode(encoding) if encoding in UTF_16 else b"")
+            while piece := text.read(PIECE):
+                file.write(piece.encode(encoding))
+    except UnicodeEncodeError:
+        with source.open("rb") as text_in_utf8, target.open("wb") as file:
+            file.write(codecs.BOM_UTF8)
+            shutil.copyfileobj(text_in_utf8, file, PIECE)

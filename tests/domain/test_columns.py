@@ -102,9 +102,10 @@ def test_the_column_that_may_be_meant_is_named(header: list[str | None], nearest
 def test_what_is_said_of_a_file_names_what_is_not_used() -> None:
     columns = recognise(["email", None, "Branch", "first name", "Note"], definition(), file_name="list.xlsx")
 
-    assert notes(columns, header_row=3, sheet="List", other_sheets=("Old", "Archive")) == [
+    assert notes(columns, header_row=3, sheet="List", other_sheets=("Old", "Archive"), encoding="Windows-1255") == [
         "The sheet List was read, not Old and Archive.",
         "The titles stand in row 3; what is above them is kept.",
+        "The letters were read as Windows-1255, the only encoding in which they make sense.",
         "Not used, but kept to the result file: Branch, Note.",
         "Empty for everybody, because the file has no column for it: phone, renewal_date.",
     ]

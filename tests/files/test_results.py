@@ -341,3 +341,34 @@ def test_what_stood_above_the_header_of_a_sheet_stands_there_again(tmp_path: Pat
 
     again = read_again(tmp_path / "result.xlsx", titles=("name", "email"))[0]
     assert (again.header_row, again.above) == (3, ((1, ("Customers", *[""] * (1 + len(STATUS_COLUMNS)))),))
+
+
+def test_a_csv_in_an_older_encoding_comes_back_in_it(tmp_path: Path) -> None:
+    layout = Layout(format="csv", header=("שם", "n"), encoding="cp1255")
+
+    write_result(rows((2, ["דוד כהן", "1"])), statuses((2, "Sent", None)), layout=layout, path=tmp_path / "result.csv")
+
+    assert (tmp_path / "result.csv").read_bytes().startswith("שם,n,Sending Status,".encode("cp1255"))
+    assert "\r\nדוד כהן,1,Sent,".encode("cp1255") in (tmp_path / "result.csv").read_bytes()  # noqa: RUF001
+
+
+def test_what_an_older_encoding_has_no_letter_for_is_not_lost(tmp_path: Path) -> None:
+    layout = Layout(format="csv", header=("name", "n"), encoding="cp1252")
+
+    write_result(
+        rows((2, ["Müller", "1"])), statuses((2, "Failed", "no such box: 山田")), layout=layout, path=tmp_path / "r.csv"
+    )
+
+    assert "Müller,1,Failed,no such box: 山田" in (tmp_path / "r.csv").read_bytes().decode("utf-8-sig")
+
+
+def test_rows_to_be_corrected_are_in_utf8_whatever_the_upload_was_in(tmp_path: Path) -> None:
+    """A few rows of a list may not say in which encoding they are; the file could not be uploaded again."""
+    layout = Layout(format="csv", header=("name", "n"), encoding="cp1252")
+    sentences = pl.DataFrame([(2, "Row 2: n is empty; fill it in.")], schema=BAD_ROWS, orient="row")
+
+    write_bad_rows(rows((2, ["Zoë", None])), sentences, layout=layout, path=tmp_path / "bad.csv")
+
+    again, found = read_again(tmp_path / "bad.csv")
+    assert again.encoding == "utf-8-sig"
+    assert found["c0"].to_list() == ["Zoë"]
