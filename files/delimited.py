@@ -24,7 +24,7 @@ from domain.frames import ROW, column, without_blank_rows
 from domain.titles import columns_titled, header_among
 from files.cutting import Bounds, Dialect, TooManyRows, cut
 from files.encodings import LINE_END, QUOTE, NotUtf8, Text, as_text, in_utf8, refuse_what_is_not_utf8
-from files.handover import mapped, written
+from files.handover import holds_rows, written
 from files.layouts import Layout, Limits
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -129,7 +129,7 @@ def _read(
     source = _source(text, file_name=file_name, limits=limits, titles=titles)
     wanted = columns_titled(source.header, titles, with_others=with_others)
     file = _quick_records(source, wanted) or _written(_sure_records(source), wanted)
-    if mapped(file).is_empty():
+    if not holds_rows(file):
         raise source.refusal(FileErrorCode.EMPTY, "has no rows below its header. Add the recipients to it.")
     layout = Layout(
         format="csv",

@@ -14,7 +14,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import nanoarrow
 import polars as pl
@@ -109,13 +109,25 @@ def finish(file: BinaryIO, names: Sequence[str], pieces: Sequence[Sequence[Colum
 def mapped(file: BinaryIO) -> pl.DataFrame:
     """The rows of such a file as they lie there; it may be closed, and must not be written to any more."""
     memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    size = int.from_bytes(memory[-SIZE_BYTES:])
-    told = json.loads(bytes(memory[-SIZE_BYTES - size : -SIZE_BYTES]))
+    told = _told(memory)
     frames = [
         pl.DataFrame({name: _series(memory, Column(*each)) for name, each in zip(told["names"], piece, strict=True)})
         for piece in told["pieces"]
     ]
     return pl.concat(frames, rechunk=False)
+
+
+def holds_rows(file: BinaryIO) -> bool:
+    """Whether `mapped` would give any."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        return any(piece[0][1] for piece in _told(memory)["pieces"])
+
+
+def _told(memory: memoryview | mmap.mmap) -> dict[str, Any]:
+    """What `finish` said."""
+    size = int.from_bytes(memory[-SIZE_BYTES:])
+    told: dict[str, Any] = json.loads(bytes(memory[-SIZE_BYTES - size : -SIZE_BYTES]))
+    return told
 
 
 def _series(memory: memoryview, column: Column) -> pl.Series:

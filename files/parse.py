@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Never
 
 import fastexcel  # noqa: F401 - so that no copy has to load it
-import pyarrow  # noqa: F401 - same; fastexcel loads it
+import pyarrow as pa  # noqa: F401 - same; fastexcel loads it
 
 from domain.errors import FileProblem
 from domain.frames import ROW, column

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from files import handover
-from files.handover import mapped, written
+from files.handover import holds_rows, mapped, written
 
 ROWS = pl.DataFrame(
     {"row": [2, 3, 5], "c0": ["ä", None, "x" * 100], "c1": [None, None, ""]}, schema_overrides={"row": pl.UInt32}
@@ -29,6 +29,14 @@ def test_rows_come_as_they_went_and_outlive_the_file(in_memory: bool, monkeypatc
 def test_no_rows_are_rows_too() -> None:
     with written(ROWS.head(0)) as file:
         assert mapped(file).schema == ROWS.schema
+        assert not holds_rows(file)
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS[1:], pl.concat([ROWS, ROWS[:1]], rechunk=False), ROWS.filter(row=5)])
+def test_parts_of_rows_and_rows_in_pieces_come_too(rows: pl.DataFrame) -> None:
+    with written(rows) as file:
+        assert holds_rows(file)
+        assert mapped(file).equals(rows)
 
 
 def test_such_a_file_has_no_name() -> None:
