@@ -74,7 +74,7 @@ class Rule:
 EVERY = frozenset(ItemType)
 TEXT = frozenset({ItemType.TEXT})
 ERRORS = ["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#CALC!", "#GETTING_DATA"]
-"""What a workbook's cell shows in place of a value; every type but text refuses it anyway."""
+"""What a workbook's cell shows in place of a value; in place of an address, `domain.placeholders` knows it."""
 EMAIL, PHONE = frozenset({ItemType.EMAIL}), frozenset({ItemType.PHONE})
 DATE, NUMBER = frozenset({ItemType.DATE}), frozenset({ItemType.NUMBER})
 BOOLEAN, CHOICE = frozenset({ItemType.BOOLEAN}), frozenset({ItemType.CHOICE})
@@ -89,6 +89,10 @@ SUPPRESSED = Rule(
 )
 """Not of the file but of what is known of addresses, so `domain.suppressions` finds it, after the other rules."""
 
+ERROR_CELL = GIVEN.is_in(ERRORS)
+NO_VALUE = NOT_UNDERSTOOD & ~ERROR_CELL
+
+SHEET_ERROR = "{item} holds an error of the spreadsheet; correct its formula."
 NO_DAY = "{item} is not a date that can be read for sure; write it as {date}."
 TWO_DAYS = "{item} can be read as two different days, day first or month first; write it as {date}."
 NO_NUMBER = "{item} is not a number; write digits and a point, as 1234.5."
@@ -112,14 +116,15 @@ LONG_SMS = f"The SMS to this row would be longer than {MOST_SMS_CHARACTERS:,} ch
 RULES: tuple[Rule, ...] = (
     Rule("sample_row", "This is the example row; it is never sent.", pl.col("is_sample")),
     Rule("required_missing", "{item} is empty; fill it in.", REQUIRED & GIVEN.is_null() & ~PLACEHOLDER_CELL, EVERY),
-    Rule("error_cell", "{item} holds an error of the spreadsheet; correct its formula.", GIVEN.is_in(ERRORS), TEXT),
+    Rule("error_cell", SHEET_ERROR, ERROR_CELL, TEXT),
+    Rule("error_cell", SHEET_ERROR, NOT_UNDERSTOOD & ERROR_CELL, DATE | NUMBER | BOOLEAN | CHOICE),
     Rule("cell_too_long", LONG_CELL, LONG_CHARACTERS > MOST_CELL_CHARACTERS, EVERY),
     Rule("date_ambiguous", TWO_DAYS, NOT_UNDERSTOOD & AMBIGUOUS, DATE),
-    Rule("date_invalid", NO_DAY, NOT_UNDERSTOOD & NOTHING_TO_SAY, DATE),
+    Rule("date_invalid", NO_DAY, NO_VALUE & NOTHING_TO_SAY, DATE),
     Rule("number_ambiguous", TWO_NUMBERS, NOT_UNDERSTOOD & AMBIGUOUS, NUMBER),
-    Rule("number_invalid", NO_NUMBER, NOT_UNDERSTOOD & NOTHING_TO_SAY, NUMBER),
-    Rule("boolean_invalid", "{item} is neither yes nor no; write yes or no.", NOT_UNDERSTOOD, BOOLEAN),
-    Rule("choice_invalid", "{item} is none of the choices; write one of: {choices}.", NOT_UNDERSTOOD, CHOICE),
+    Rule("number_invalid", NO_NUMBER, NO_VALUE & NOTHING_TO_SAY, NUMBER),
+    Rule("boolean_invalid", "{item} is neither yes nor no; write yes or no.", NO_VALUE, BOOLEAN),
+    Rule("choice_invalid", "{item} is none of the choices; write one of: {choices}.", NO_VALUE, CHOICE),
     Rule("email_invalid", BAD_EMAIL + "correct it.", NOT_UNDERSTOOD & ~SPARE, EMAIL),
     Rule("email_invalid", BAD_EMAIL + OTHER_IS_USED, NOT_UNDERSTOOD & SPARE, EMAIL, WARNING),
     Rule("phone_invalid", BAD_PHONE + "write it as {phone}.", NOT_UNDERSTOOD & NOTHING_TO_SAY & ~SPARE, PHONE),

@@ -482,6 +482,11 @@ def test_the_example_phone_number_of_every_region_is_valid() -> None:
         assert normalised_phone(sample_phone(region), region=region) == sample_phone(region)
 
 
+@pytest.mark.parametrize("item", ["day", "premium", "paperless", "cover"])
+def test_an_error_of_the_spreadsheet_is_called_so_in_every_column_but_those_of_addresses(item: str) -> None:
+    assert codes(judged(GOOD | {item: "#VALUE!"})) == [(2, item, "error_cell", "error")]
+
+
 @pytest.mark.parametrize("error", ["#N/A", "#REF!", "#CALC!"])
 def test_an_error_of_the_spreadsheet_is_never_sent_as_a_text(error: str) -> None:
     result = judged(GOOD | {"first_name": error})
