@@ -352,7 +352,8 @@ class _Rows:
             shows = (stops[rows, place] > starts[rows, place]) & (first >= FIRST_SIGN) & (first <= LAST_SIGN)
             rows = rows[~shows]
         blank = np.zeros(len(starts), np.bool_)
-        for row in rows:
+        blank[rows] = (stops[rows] <= starts[rows]).all(axis=1)
+        for row in rows[~blank[rows]]:  # foreign letters first, or spaces only
             cells = (self._data[start:stop].tobytes() for start, stop in zip(starts[row], stops[row], strict=True))
             blank[row] = not any(cell.decode().strip() for cell in cells if cell)
         return blank
