@@ -105,8 +105,7 @@ def cut(source: Path | bytes, dialect: Dialect, bounds: Bounds, *, start: int, f
     file, end = _copied(source)
     if end > FARTHEST:
         return None
-    memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_WRITE if dialect.quoted else mmap.ACCESS_READ)
-    data = np.frombuffer(memory, np.uint8)
+    data = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     start += SPARE
     most_rows = 1 + sum(
         int(np.count_nonzero(data[place : min(end, place + PIECE)] == NEW_LINE)) for place in range(start, end, PIECE)
@@ -116,7 +115,7 @@ def cut(source: Path | bytes, dialect: Dialect, bounds: Bounds, *, start: int, f
         raise MemoryError
     row = first_row
     try:
-        for starts, stops in _records(data, dialect, start=start, end=end):
+        for starts, stops in _records(file, data, dialect, start=start, end=end):
             rows.add(starts, stops, row=row)
             row += len(starts)
             if row - first_row > bounds.rows:
@@ -150,7 +149,7 @@ def _copy(content: BinaryIO, file: BinaryIO) -> None:
         pass
 
 
-def _records(data: Bytes, dialect: Dialect, *, start: int, end: int) -> Iterator[tuple[Places, Places]]:
+def _records(file: BinaryIO, data: Bytes, dialect: Dialect, *, start: int, end: int) -> Iterator[tuple[Places, Places]]:
     """Where the cells begin and end, in arrays of a record a line; quotes around them are left out.
 
     A cell that holds doubled quotes is written anew with single ones, where it stands.
@@ -166,7 +165,12 @@ def _records(data: Bytes, dialect: Dialect, *, start: int, end: int) -> Iterator
             continue
         used = int(marks.places[-1]) + 1
         _refuse_what_is_not_utf8(piece[:used])
-        starts, stops = _in_records(piece, _cuts(piece, marks), dialect)
+        cuts = _cuts(piece, marks)
+        if len(cuts.doubled):
+            piece = piece.copy()  # to write to the mapped text itself would take a fault a page
+        starts, stops = _in_records(piece, cuts, dialect)
+        if len(cuts.doubled):
+            put(file, piece.data, at=start)
         yield starts + start, stops + start
         start += used
         size = PIECE
@@ -199,14 +203,23 @@ def _marks(piece: Bytes, dialect: Dialect, *, is_last: bool) -> _Marks | None:
     is_mark = piece == ord(dialect.separator)
     is_mark |= piece == NEW_LINE
     if dialect.quoted:
-        is_mark |= piece == QUOTE
-    places = np.flatnonzero(is_mark)
+        is_quote = piece == QUOTE
+        if np.count_nonzero(is_quote) > np.count_nonzero(is_mark):
+            marks = _up_to_the_end(piece, np.flatnonzero(is_mark), is_last=is_last)
+            if marks is not None and _is_all_quoted(piece, is_quote, marks):
+                return marks
+        is_mark |= is_quote
+    return _up_to_the_end(piece, np.flatnonzero(is_mark), is_last=is_last)
+
+
+def _up_to_the_end(piece: Bytes, places: Places, *, is_last: bool) -> _Marks | None:
+    """The marks at these places up to the last line end outside of those quotes that are among them."""
     signs = piece[places]
     if is_last and piece[-1] != NEW_LINE:
         places, signs = np.append(places, len(piece)), np.append(signs, np.uint8(NEW_LINE))
     is_end = signs == NEW_LINE
     inside: Flags | None = None
-    if dialect.quoted and (is_quote := signs == QUOTE).any():
+    if (is_quote := signs == QUOTE).any():
         inside = (np.cumsum(is_quote, dtype=np.uint32) & 1).astype(np.bool_)  # in bytes it takes three times as long
         is_end &= ~inside & ~is_quote
     ends = np.flatnonzero(is_end)
@@ -216,6 +229,19 @@ def _marks(piece: Bytes, dialect: Dialect, *, is_last: bool) -> _Marks | None:
         return None
     used = slice(int(ends[-1]) + 1)
     return _Marks(places[used], signs[used], None if inside is None else inside[used])
+
+
+def _is_all_quoted(piece: Bytes, is_quote: Flags, marks: _Marks) -> bool:
+    """Whether all between these separators and line ends begins and ends with a quote, and there are no others.
+
+    Then they stand in no quotes, and the quotes themselves, two thirds of all marks, need no look.
+    """
+    places = marks.places
+    if 2 * len(places) != np.count_nonzero(is_quote[: places[-1] + 1]):
+        return False
+    first, last = np.concatenate([[0], places[:-1] + 1]), places - 1
+    last -= (piece[last] == RETURN) & (marks.signs == NEW_LINE)
+    return bool((first < last).all() and is_quote[first].all() and is_quote[last].all())
 
 
 @dataclass(frozen=True, slots=True)
